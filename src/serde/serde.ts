@@ -1,0 +1,36 @@
+/**
+ * How keys and values become bytes: the contract that every serde keeps.
+ *
+ * `prepare` may be asynchronous and runs before a batch; `decode` and `encode` are synchronous and
+ * run per record.
+ */
+
+export interface Serde<T> {
+  /** Shown in descriptions and errors. */
+  readonly name: string;
+  /** Reads the value in `buffer[start, end)`. Throws `SERDE_FAILED`; keeps no view of the buffer. */
+  decode(buffer: Buffer, start: number, end: number): T;
+  /**
+   * Writes the value at `at` and returns the position after it, or minus the number of missing
+   * bytes when it does not fit (nothing is to be relied on then). Throws `SERDE_FAILED`.
+   */
+  encode(value: T, buffer: Buffer, at: number): number;
+  /** Present when values carry a schema id: what must be prepared before a batch is decoded. */
+  readonly schemas?: SchemaPreparation;
+  /** Trailing bytes of an encoded key that take no part in partitioning (a window's start). */
+  readonly partitionTrailerBytes?: number;
+}
+
+export interface SchemaPreparation {
+  /** The schema id of encoded bytes, or -1 when they carry none (they will fail to decode). */
+  idOf(buffer: Buffer, start: number, end: number): number;
+  /** True when records with this id can be decoded synchronously. */
+  isReady(id: number): boolean;
+  /**
+   * Makes ids ready; an id the registry does not know becomes a record error in `decode`. Rejects
+   * with `REGISTRY_UNAVAILABLE` (try again later) or a configuration error.
+   */
+  prepare(ids: readonly number[]): Promise<void>;
+  /** Looks up what writing needs, once at start. */
+  start(): Promise<void>;
+}
