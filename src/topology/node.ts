@@ -54,11 +54,11 @@ export interface FilterNode extends NodeShape {
 }
 export interface MapValuesNode extends NodeShape {
   readonly kind: 'mapValues';
-  readonly map: (value: unknown, record: AnyRec) => unknown;
+  readonly map: (record: AnyRec) => unknown;
 }
 export interface FlatMapValuesNode extends NodeShape {
   readonly kind: 'flatMapValues';
-  readonly map: (value: unknown, record: AnyRec) => Iterable<unknown>;
+  readonly map: (record: AnyRec) => Iterable<unknown>;
 }
 export interface SelectKeyNode extends NodeShape {
   readonly kind: 'selectKey';
@@ -94,7 +94,7 @@ export interface SegmentNode extends NodeShape {
 /** One asynchronous call per record; results go on in dispatch order. */
 export interface MapAsyncNode extends NodeShape {
   readonly kind: 'mapAsync';
-  readonly map: (value: unknown, record: AnyRec, signal: AbortSignal) => unknown;
+  readonly map: (record: AnyRec, signal: AbortSignal) => unknown;
   readonly concurrency: number;
   readonly order: 'key' | 'partition';
   readonly timeoutMs: number;
@@ -114,7 +114,8 @@ export interface AggregateNode extends NodeShape {
   readonly kind: 'aggregate';
   readonly store: string;
   readonly init: () => unknown;
-  readonly add: (aggregate: unknown, value: unknown, record: AnyRec) => unknown;
+  /** Looks at `record.value` itself, so that an aggregation which never does never decodes it. */
+  readonly add: (aggregate: unknown, record: AnyRec) => unknown;
   readonly key: AnySerde;
   readonly value: AnySerde;
 }
@@ -127,7 +128,8 @@ export interface WindowedAggregateNode extends NodeShape {
   readonly graceMs: number;
   readonly emit: 'update' | 'final';
   readonly init: () => unknown;
-  readonly add: (aggregate: unknown, value: unknown, record: AnyRec) => unknown;
+  /** Looks at `record.value` itself, so that an aggregation which never does never decodes it. */
+  readonly add: (aggregate: unknown, record: AnyRec) => unknown;
   readonly key: AnySerde;
   readonly value: AnySerde;
   /** The `late` node that records of closed windows go to, or `null`: counted and dropped. */
