@@ -1,0 +1,79 @@
+/** `count` and `aggregate`: one row per key in a key-value store, every update emitted. */
+import { EscapementError } from '../../errors.ts';
+import type { Serde } from '../../serde/serde.ts';
+import type { AggregateNode, AnyRec } from '../../topology/node.ts';
+import type { Process, TaskContext } from '../context.ts';
+import { EncodedKey } from './encoded-key.ts';
+import { EncodedValue } from './encoded-value.ts';
+
+/**
+ * The result's time is the latest of its inputs (Kafka Streams: KTableAggregate). A result of null
+ * or undefined deletes the row and emits a tombstone.
+ */
+export function aggregateProcess(
+  context: TaskContext,
+  node: AggregateNode,
+  forward: Process,
+): Process {
+  const { store, changelog } = context.keyValueStores.get(node.store)!;
+  const valueSerde: Serde<unknown> = node.value;
+  const key = new EncodedKey(node.key);
+  const value = new EncodedValue(valueSerde);
+  const { init, add } = node;
+  return (record) => {
+    key.of(record);
+    if (key.buffer === null) refuseNullKey(node.id, record);
+    const found = store.find(key.buffer!, key.start, key.end, key.hash);
+    let timestamp = record.timestamp;
+    let aggregate: unknown;
+    if (found) {
+      if (store.timestamp > timestamp) timestamp = store.timestamp;
+      aggregate = valueSerde.decode(store.valueBuffer, store.valueStart, store.valueEnd);
+    } else {
+      aggregate = init();
+    }
+    const next = add(aggregate, record);
+    value.ofValue(next);
+    if (value.buffer === null) {
+      store.remove(key.buffer!, key.start, key.end, key.hash);
+    } else {
+      store.put(
+        key.buffer!,
+        key.start,
+        key.end,
+        key.hash,
+        value.buffer,
+        value.start,
+        value.end,
+        timestamp,
+      );
+    }
+    context.effects.append(
+      changelog,
+      context.partition,
+      timestamp,
+      key.buffer,
+      key.start,
+      key.end,
+      value.buffer,
+      value.start,
+      value.end,
+      null,
+    );
+    forward(record.withValueAt(next, timestamp));
+  };
+}
+
+/**
+ * Kafka Streams drops a record without a key here and counts it; here it is a record error, so that
+ * nothing is lost unless the source's policy says so.
+ */
+export function refuseNullKey(node: string, record: AnyRec): never {
+  const { topic, partition, offset } = record.meta;
+  throw new EscapementError(
+    'RECORD_FAILED',
+    `${node} needs a key, and the record ${topic}-${partition}@${offset} has none: filter such ` +
+      `records, give them a key with selectKey() and repartition(), or set onError of the source.`,
+    { at: { node, topic, partition, offset } },
+  );
+}

@@ -1,0 +1,43 @@
+/** Writes records to a topic: a sink of the user, or the write side of a repartition topic. */
+import { partitionOf } from '../../kafka/records/murmur2.ts';
+import type { Serde } from '../../serde/serde.ts';
+import type { OutputTopic } from '../../transaction/scope.ts';
+import type { Process, TaskContext } from '../context.ts';
+import { EncodedKey } from './encoded-key.ts';
+import { EncodedValue } from './encoded-value.ts';
+
+/**
+ * Partition by Java's murmur2 of the key bytes, as Kafka's default partitioner does. A record
+ * without a key goes to the partition with its input's number: the same one on every replay, where
+ * Kafka Streams picks any.
+ */
+export function sinkProcess(
+  context: TaskContext,
+  topic: OutputTopic,
+  keySerde: Serde<unknown>,
+  valueSerde: Serde<unknown>,
+): Process {
+  const key = new EncodedKey(keySerde);
+  const value = new EncodedValue(valueSerde);
+  return (record) => {
+    key.of(record);
+    value.of(record);
+    const partition =
+      key.buffer === null
+        ? record.meta.partition % topic.partitions
+        : partitionOf(key.hash, topic.partitions);
+    const headers = record.headers;
+    context.effects.append(
+      topic,
+      partition,
+      record.timestamp,
+      key.buffer,
+      key.start,
+      key.end,
+      value.buffer,
+      value.start,
+      value.end,
+      headers.length === 0 ? null : headers,
+    );
+  };
+}
