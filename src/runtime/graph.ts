@@ -1,0 +1,172 @@
+/**
+ * A sub-topology's nodes as closures: what one record runs through.
+ *
+ * Framework operators of one stage are fused: each is a closure that calls its children, depth
+ * first, as Kafka Streams does. An edge into a later stage, and every asynchronous node, ends the
+ * synchronous walk: the record is handed to `defer`, and the staged execution takes it from there.
+ */
+import { invariant } from '../errors.ts';
+import type {
+  AnyRec,
+  MapAsyncNode,
+  SegmentNode,
+  SourceNode,
+  TopologyNode,
+} from '../topology/node.ts';
+import type { Origin } from '../topology/record.ts';
+import type { OutputTopic } from '../transaction/scope.ts';
+import type { Process, TaskContext } from './context.ts';
+import { aggregateProcess } from './processors/aggregate.ts';
+import { sinkProcess } from './processors/sink.ts';
+import { windowedAggregateProcess } from './processors/windowed-aggregate.ts';
+
+export type AsyncNode = MapAsyncNode | SegmentNode;
+
+export interface GraphOptions {
+  readonly nodes: readonly TopologyNode[];
+  /** Stage of each node by id: the number of asynchronous nodes before it, stores aligned. */
+  readonly stages: ReadonlyMap<string, number>;
+  readonly context: TaskContext;
+  /** The topic a sink or repartition node writes to. */
+  readonly outputTopic: (node: TopologyNode) => OutputTopic;
+  /** Takes a record that goes on in a later stage, or into an asynchronous node. */
+  readonly defer: (target: DeferTarget, record: AnyRec) => void;
+}
+
+/** Where a deferred record goes on. */
+export interface DeferTarget {
+  readonly node: TopologyNode;
+  readonly stage: number;
+  /** For an asynchronous node: its work; results go to `process`. */
+  readonly work: AsyncNode | null;
+  readonly process: Process;
+}
+
+export interface Graph {
+  /** Entry by source topic as the topology names it. */
+  readonly entries: ReadonlyMap<string, { readonly node: SourceNode; readonly process: Process }>;
+  /** Window closers by stage; each runs once per slot, after the slot's record. */
+  readonly closers: readonly (readonly ((origin: Origin) => void)[])[];
+  readonly stageCount: number;
+}
+
+export function compileGraph(options: GraphOptions): Graph {
+  const { nodes, stages, context } = options;
+  const children = new Map<string, TopologyNode[]>();
+  for (const node of nodes) {
+    for (const parent of node.parents) {
+      const siblings = children.get(parent);
+      if (siblings === undefined) children.set(parent, [node]);
+      else siblings.push(node);
+    }
+  }
+  const stageOf = (node: TopologyNode): number => stages.get(node.id) ?? 0;
+  const stageCount = 1 + nodes.reduce((most, node) => Math.max(most, lastStage(node)), 0);
+  const closers: ((origin: Origin) => void)[][] = Array.from({ length: stageCount }, () => []);
+  const made = new Map<string, Process>();
+
+  function lastStage(node: TopologyNode): number {
+    return isAsync(node) ? stageOf(node) + 1 : stageOf(node);
+  }
+
+  /** What a record leaving `from` at `stage` does. */
+  function downstream(from: TopologyNode, stage: number, kinds: 'all' | 'late' | 'main'): Process {
+    const targets = (children.get(from.id) ?? [])
+      .filter((child) => kinds === 'all' || (child.kind === 'late') === (kinds === 'late'))
+      .map((child) => edge(child, stage));
+    const [first, second] = targets;
+    if (first === undefined) return () => {};
+    if (second === undefined) return first;
+    return (record) => {
+      for (const target of targets) target(record);
+    };
+  }
+
+  function edge(child: TopologyNode, stage: number): Process {
+    const childStage = stageOf(child);
+    if (!isAsync(child) && childStage === stage) return processOf(child);
+    const target: DeferTarget = {
+      node: child,
+      stage: childStage,
+      work: isAsync(child) ? child : null,
+      process: isAsync(child) ? downstream(child, childStage, 'all') : processOf(child),
+    };
+    return (record) => options.defer(target, record);
+  }
+
+  function processOf(node: TopologyNode): Process {
+    let process = made.get(node.id);
+    if (process === undefined) {
+      process = build(node);
+      made.set(node.id, process);
+    }
+    return process;
+  }
+
+  function build(node: TopologyNode): Process {
+    const stage = stageOf(node);
+    switch (node.kind) {
+      case 'source':
+      case 'merge':
+      case 'late':
+        return downstream(node, stage, 'all');
+      case 'filter': {
+        const next = downstream(node, stage, 'all');
+        const { test } = node;
+        return (record) => {
+          if (test(record)) next(record);
+        };
+      }
+      case 'mapValues': {
+        const next = downstream(node, stage, 'all');
+        const { map } = node;
+        return (record) => next(record.withValue(map(record)));
+      }
+      case 'flatMapValues': {
+        const next = downstream(node, stage, 'all');
+        const { map } = node;
+        return (record) => {
+          for (const value of map(record)) next(record.withValue(value));
+        };
+      }
+      case 'selectKey': {
+        const next = downstream(node, stage, 'all');
+        const { select } = node;
+        return (record) => next(record.withKey(select(record)));
+      }
+      case 'peek': {
+        const next = downstream(node, stage, 'all');
+        const { look } = node;
+        return (record) => {
+          look(record);
+          next(record);
+        };
+      }
+      case 'aggregate':
+        return aggregateProcess(context, node, downstream(node, stage, 'all'));
+      case 'windowedAggregate': {
+        const late = node.late === null ? null : downstream(node, stage, 'late');
+        const main = downstream(node, stage, 'main');
+        const made = windowedAggregateProcess(context, node, main, late);
+        if (made.closeWindows !== null) closers[stage]!.push(made.closeWindows);
+        return made.process;
+      }
+      case 'sink':
+      case 'repartition':
+        return sinkProcess(context, options.outputTopic(node), node.key, node.value);
+      case 'mapAsync':
+      case 'segment':
+        invariant(false, 'an asynchronous node has no synchronous process', { node: node.id });
+    }
+  }
+
+  const entries = new Map<string, { node: SourceNode; process: Process }>();
+  for (const node of nodes) {
+    if (node.kind === 'source') entries.set(node.topic, { node, process: processOf(node) });
+  }
+  return { entries, closers, stageCount };
+}
+
+export function isAsync(node: TopologyNode): node is AsyncNode {
+  return node.kind === 'mapAsync' || node.kind === 'segment';
+}

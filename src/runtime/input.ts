@@ -1,0 +1,13 @@
+/** One record as it leaves the queue: all that is needed to run it, and to run it again. */
+import type { AnyRec, SourceNode } from '../topology/node.ts';
+import type { Process } from './context.ts';
+
+export interface Input {
+  readonly record: AnyRec;
+  readonly source: SourceNode;
+  readonly process: Process;
+  /** Index of the partition among the task's inputs. */
+  readonly index: number;
+  /** Where reading goes on after this record. */
+  readonly nextOffset: number;
+}
