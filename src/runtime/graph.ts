@@ -89,7 +89,7 @@ export function compileGraph(options: GraphOptions): Graph {
       node: child,
       stage: childStage,
       work: isAsync(child) ? child : null,
-      process: isAsync(child) ? downstream(child, childStage, 'all') : processOf(child),
+      process: isAsync(child) ? downstream(child, childStage + 1, 'all') : processOf(child),
     };
     return (record) => options.defer(target, record);
   }

@@ -116,7 +116,7 @@ export class StepScope {
     headers: readonly Header[] | null,
   ): void {
     const bytes = keyEnd - keyStart + (valueEnd - valueStart);
-    if (bytes > this.#options.recordBytesMax) this.#refuse(topic, partition, bytes);
+    this.checkSize(topic, partition, bytes);
     const writer = topic.writers[partition] ?? this.#writerOf(topic, partition);
     if (writer.markedSlot !== this.#slot) {
       writer.markedSlot = this.#slot;
@@ -159,7 +159,9 @@ export class StepScope {
     return writer;
   }
 
-  #refuse(topic: OutputTopic, partition: number, bytes: number): never {
+  /** Throws `RECORD_TOO_LARGE` for more than `recordBytesMax`. */
+  checkSize(topic: OutputTopic, partition: number, bytes: number): void {
+    if (bytes <= this.#options.recordBytesMax) return;
     throw new EscapementError(
       'RECORD_TOO_LARGE',
       `A result of ${bytes} bytes for ${topic.name}-${partition} exceeds recordBytesMax ` +

@@ -1,0 +1,231 @@
+/**
+ * What a task has fetched and not run: one cursor per input partition, lowest timestamp first.
+ *
+ * As in Kafka Streams (PartitionGroup): the next record is the one with the lowest event time among
+ * the heads; while a partition has nothing buffered although the broker holds more, the task waits
+ * (max.task.idle.ms = 0, KIP-695).
+ *
+ * I1. A chunk is taken over only when the schemas of its records are ready (`prepare`), so decoding
+ *     is synchronous.
+ * I2. A position passes control batches and aborted records only after everything before them ran.
+ */
+import { EscapementError } from '../errors.ts';
+import type { PartitionFeed } from '../kafka/fetch/fetcher.ts';
+import { readHeaders } from '../kafka/records/headers.ts';
+import type { FetchedRecords } from '../kafka/records/parse-fetched.ts';
+import { RecordCursor } from '../kafka/records/record-cursor.ts';
+import type { Serde } from '../serde/serde.ts';
+import type { SourceNode, TimestampExtractor } from '../topology/node.ts';
+import { type Header, Origin, Rec } from '../topology/record.ts';
+import type { Process } from './context.ts';
+import type { Input } from './input.ts';
+
+export interface QueueEntry {
+  readonly source: SourceNode;
+  readonly process: Process;
+  readonly feed: PartitionFeed;
+}
+
+class InputPartition {
+  readonly index: number;
+  readonly entry: QueueEntry;
+  readonly cursor = new RecordCursor();
+  head: Input | null = null;
+  /** Chunk whose schemas are being prepared. */
+  preparing: FetchedRecords | null = null;
+  /** Position after the loaded chunk. */
+  chunkEnd = -1;
+
+  constructor(index: number, entry: QueueEntry) {
+    this.index = index;
+    this.entry = entry;
+  }
+
+  /** Makes the next record of the chunk the head; false at its end. */
+  step(): boolean {
+    const { cursor, entry } = this;
+    if (!cursor.next()) {
+      this.head = null;
+      return false;
+    }
+    const { source } = entry;
+    const timestamp = source.timestamp === null ? cursor.timestamp : this.#extract(source.timestamp);
+    this.head = {
+      record: this.#record(timestamp),
+      source,
+      process: entry.process,
+      index: this.index,
+      nextOffset: cursor.offset + 1,
+    };
+    return true;
+  }
+
+  #record(timestamp: number): Input['record'] {
+    const { cursor, entry } = this;
+    const { feed, source } = entry;
+    const origin = new Origin(
+      feed.topic,
+      feed.partition,
+      cursor.offset,
+      timestamp,
+      cursor.headerCount === 0
+        ? null
+        : headerReader(cursor.buffer, cursor.headersStart, cursor.headerCount),
+    );
+    return Rec.fromBytes(
+      origin,
+      source.key,
+      cursor.buffer,
+      cursor.keyStart,
+      cursor.keyEnd,
+      source.value,
+      cursor.buffer,
+      cursor.valueStart,
+      cursor.valueEnd,
+    );
+  }
+
+  /** The extractor's time; a failing extractor counts as an invalid time, a record error. */
+  #extract(extractor: TimestampExtractor): number {
+    try {
+      const timestamp = extractor(this.#record(this.cursor.timestamp));
+      return Number.isSafeInteger(timestamp) ? timestamp : INVALID_TIME;
+    } catch {
+      return INVALID_TIME;
+    }
+  }
+}
+
+/** Any negative time is a record error (Kafka Streams: FailOnInvalidTimestamp). */
+const INVALID_TIME = -1;
+
+function headerReader(buffer: Buffer, start: number, count: number): () => readonly Header[] {
+  return () => readHeaders(buffer, start, count);
+}
+
+export class RecordQueue {
+  readonly #partitions: readonly InputPartition[];
+  readonly #passed: (index: number, offset: number) => void;
+  readonly #prepareFailed: (error: EscapementError) => void;
+  readonly #wake: () => void;
+
+  constructor(options: {
+    readonly entries: readonly QueueEntry[];
+    /** Told when a chunk is used up: reading goes on at `offset`. */
+    readonly passed: (index: number, offset: number) => void;
+    readonly prepareFailed: (error: EscapementError) => void;
+    readonly wake: () => void;
+  }) {
+    this.#partitions = options.entries.map((entry, index) => new InputPartition(index, entry));
+    this.#passed = options.passed;
+    this.#prepareFailed = options.prepareFailed;
+    this.#wake = options.wake;
+  }
+
+  /** Removes and returns the next record to run, or null when there is none now. */
+  next(): Input | null {
+    let lowest: InputPartition | null = null;
+    for (let i = 0; i < this.#partitions.length; i += 1) {
+      const partition = this.#partitions[i]!;
+      if (partition.head === null && !this.#fill(partition)) {
+        if (this.#partitions.length > 1 && isBehind(partition)) return null;
+        continue;
+      }
+      if (
+        lowest === null ||
+        partition.head!.record.timestamp < lowest.head!.record.timestamp
+      ) {
+        lowest = partition;
+      }
+    }
+    if (lowest === null) return null;
+    const input = lowest.head!;
+    lowest.head = null;
+    return input;
+  }
+
+  /** True when fetched data waits, or a record is at hand. */
+  get hasMore(): boolean {
+    return this.#partitions.some(
+      ({ head, entry, preparing }) =>
+        head !== null || (preparing === null && entry.feed.bufferedBytes > 0),
+    );
+  }
+
+  /** Moves to the next record of the partition, through as many chunks as that takes. */
+  #fill(partition: InputPartition): boolean {
+    for (;;) {
+      if (partition.step()) return true;
+      if (partition.chunkEnd >= 0) {
+        this.#passed(partition.index, partition.chunkEnd);
+        partition.chunkEnd = -1;
+      }
+      if (partition.preparing !== null) return false;
+      const { feed } = partition.entry;
+      if (feed.error !== null) throw feed.error;
+      const chunk = feed.take();
+      if (chunk === null) return false;
+      if (!this.#isReady(partition, chunk)) return false;
+      load(partition, chunk);
+    }
+  }
+
+  /** I1. True when every schema id of the chunk is ready; otherwise preparing has begun. */
+  #isReady(partition: InputPartition, chunk: FetchedRecords): boolean {
+    const { key, value } = partition.entry.source as {
+      readonly key: Serde<unknown>;
+      readonly value: Serde<unknown>;
+    };
+    if (key.schemas === undefined && value.schemas === undefined) return true;
+    const keyIds = new Set<number>();
+    const valueIds = new Set<number>();
+    const cursor = new RecordCursor();
+    cursor.load(chunk);
+    while (cursor.next()) {
+      collect(key, cursor.buffer, cursor.keyStart, cursor.keyEnd, keyIds);
+      collect(value, cursor.buffer, cursor.valueStart, cursor.valueEnd, valueIds);
+    }
+    if (keyIds.size === 0 && valueIds.size === 0) return true;
+    partition.preparing = chunk;
+    Promise.all([
+      key.schemas?.prepare([...keyIds]),
+      value.schemas?.prepare([...valueIds]),
+    ]).then(
+      () => {
+        partition.preparing = null;
+        load(partition, chunk);
+        this.#wake();
+      },
+      (cause: unknown) => {
+        this.#prepareFailed(
+          cause instanceof EscapementError
+            ? cause
+            : new EscapementError('REGISTRY_UNAVAILABLE', String(cause), { cause }),
+        );
+      },
+    );
+    return false;
+  }
+}
+
+function load(partition: InputPartition, chunk: FetchedRecords): void {
+  partition.cursor.load(chunk);
+  partition.chunkEnd = chunk.nextOffset;
+}
+
+function collect(
+  serde: Serde<unknown>,
+  buffer: Buffer,
+  start: number,
+  end: number,
+  missing: Set<number>,
+): void {
+  if (serde.schemas === undefined || start < 0) return;
+  const id = serde.schemas.idOf(buffer, start, end);
+  if (id >= 0 && !serde.schemas.isReady(id)) missing.add(id);
+}
+
+/** True when the broker is known to hold records that were not fetched, or nothing is known yet. */
+function isBehind({ entry: { feed }, preparing }: InputPartition): boolean {
+  return preparing !== null || feed.lastStableOffset < 0 || feed.position < feed.lastStableOffset;
+}
