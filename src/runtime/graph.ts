@@ -48,6 +48,8 @@ export interface Graph {
   /** Window closers by stage; each runs once per slot, after the slot's record. */
   readonly closers: readonly (readonly ((origin: Origin) => void)[])[];
   readonly stageCount: number;
+  /** The one deferral target of an asynchronous node. */
+  readonly targetOf: (node: AsyncNode) => DeferTarget;
 }
 
 export function compileGraph(options: GraphOptions): Graph {
@@ -64,6 +66,7 @@ export function compileGraph(options: GraphOptions): Graph {
   const stageCount = 1 + nodes.reduce((most, node) => Math.max(most, lastStage(node)), 0);
   const closers: ((origin: Origin) => void)[][] = Array.from({ length: stageCount }, () => []);
   const made = new Map<string, Process>();
+  const targets = new Map<string, DeferTarget>();
 
   function lastStage(node: TopologyNode): number {
     return isAsync(node) ? stageOf(node) + 1 : stageOf(node);
@@ -71,27 +74,37 @@ export function compileGraph(options: GraphOptions): Graph {
 
   /** What a record leaving `from` at `stage` does. */
   function downstream(from: TopologyNode, stage: number, kinds: 'all' | 'late' | 'main'): Process {
-    const targets = (children.get(from.id) ?? [])
+    const next = (children.get(from.id) ?? [])
       .filter((child) => kinds === 'all' || (child.kind === 'late') === (kinds === 'late'))
       .map((child) => edge(child, stage));
-    const [first, second] = targets;
+    const [first, second] = next;
     if (first === undefined) return () => {};
     if (second === undefined) return first;
     return (record) => {
-      for (const target of targets) target(record);
+      for (const process of next) process(record);
     };
   }
 
   function edge(child: TopologyNode, stage: number): Process {
     const childStage = stageOf(child);
     if (!isAsync(child) && childStage === stage) return processOf(child);
-    const target: DeferTarget = {
-      node: child,
-      stage: childStage,
-      work: isAsync(child) ? child : null,
-      process: isAsync(child) ? downstream(child, childStage + 1, 'all') : processOf(child),
-    };
+    const target = targetOf(child);
     return (record) => options.defer(target, record);
+  }
+
+  function targetOf(node: TopologyNode): DeferTarget {
+    let target = targets.get(node.id);
+    if (target === undefined) {
+      const stage = stageOf(node);
+      target = {
+        node,
+        stage,
+        work: isAsync(node) ? node : null,
+        process: isAsync(node) ? downstream(node, stage + 1, 'all') : processOf(node),
+      };
+      targets.set(node.id, target);
+    }
+    return target;
   }
 
   function processOf(node: TopologyNode): Process {
@@ -164,7 +177,7 @@ export function compileGraph(options: GraphOptions): Graph {
   for (const node of nodes) {
     if (node.kind === 'source') entries.set(node.topic, { node, process: processOf(node) });
   }
-  return { entries, closers, stageCount };
+  return { entries, closers, stageCount, targetOf };
 }
 
 export function isAsync(node: TopologyNode): node is AsyncNode {

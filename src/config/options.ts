@@ -1,0 +1,170 @@
+/**
+ * Options of a running application: types, defaults, limits; everything is checked at once at start.
+ *
+ * No default depends silently on another. Times are milliseconds, sizes bytes.
+ */
+import { EscapementError } from '../errors.ts';
+
+export interface Options {
+  /** Names the group, internal topics and transactional ids. Java: `application.id`. Required. */
+  readonly applicationId: string;
+  /**
+   * A stable name of this process: static membership (`group.instance.id`), so that a restarted
+   * instance gets its tasks back at once. Default `null`: a dynamic member.
+   */
+  readonly instanceId: string | null;
+  /** Upper bound of the adaptive commit policy, 1..10,000 ms. Java: `commit.interval.ms`. */
+  readonly commitIntervalMs: number;
+  /** Pause between the end of a transaction and the next one of the same task, 0..1,000 ms. */
+  readonly commitRestMs: number;
+  /** Staged bytes at which a step is committed whatever the time, 64 kB..256 MB. */
+  readonly stagedBytesMax: number;
+  /** Java: `transaction.timeout.ms`. 1,000..900,000 ms. */
+  readonly transactionTimeoutMs: number;
+  /** Java: `session.timeout.ms`. */
+  readonly sessionTimeoutMs: number;
+  /** Java: `heartbeat.interval.ms`; less than a third of the session timeout. */
+  readonly heartbeatIntervalMs: number;
+  /** Java: `max.poll.interval.ms` of the group protocol; more than the transaction timeout. */
+  readonly rebalanceTimeoutMs: number;
+  /** How long a revoked or closing task may take to finish its step; less than the transaction timeout. */
+  readonly stopTimeoutMs: number;
+  /** What a dynamic member does at close; a static one stays unless `leave`. */
+  readonly onClose: 'leave' | 'stay';
+  /** Largest key and value of one output record together. */
+  readonly recordBytesMax: number;
+  /** Encoded bytes at which a batch is closed; at most the topics' `max.message.bytes`. */
+  readonly batchBytesMax: number;
+  /** Bytes asked of one partition in one fetch. Java: `max.partition.fetch.bytes`. */
+  readonly fetchBytesPerPartitionMax: number;
+  /** Records under way in a task with asynchronous operators. */
+  readonly asyncWindowMax: number;
+  /** Replication of internal topics; -1: the broker's default. Java: `replication.factor`. */
+  readonly replicationFactor: number;
+  /** Added to a window store's changelog retention. Java: `windowstore.changelog.additional.retention.ms`. */
+  readonly windowChangelogAdditionalRetentionMs: number;
+  /** Least pause between purges of repartition topics. Java: `repartition.purge.interval.ms`. */
+  readonly repartitionPurgeIntervalMs: number;
+  /** Largest offset metadata the broker takes. Broker: `offset.metadata.max.bytes`. */
+  readonly offsetMetadataBytesMax: number;
+  /** Time the engine works before input and output get their turn. */
+  readonly sliceMs: number;
+}
+
+export const DEFAULTS: Readonly<Omit<Options, 'applicationId'>> = Object.freeze({
+  instanceId: null,
+  commitIntervalMs: 100,
+  commitRestMs: 2,
+  stagedBytesMax: 8_388_608,
+  transactionTimeoutMs: 10_000,
+  sessionTimeoutMs: 10_000,
+  heartbeatIntervalMs: 3_000,
+  rebalanceTimeoutMs: 60_000,
+  stopTimeoutMs: 5_000,
+  onClose: 'leave',
+  recordBytesMax: 1_000_000,
+  batchBytesMax: 500_000,
+  fetchBytesPerPartitionMax: 1_048_576,
+  asyncWindowMax: 1_024,
+  replicationFactor: -1,
+  windowChangelogAdditionalRetentionMs: 86_400_000,
+  repartitionPurgeIntervalMs: 30_000,
+  offsetMetadataBytesMax: 4_096,
+  sliceMs: 10,
+});
+
+type NumericOption = {
+  [Name in keyof Options]: Options[Name] extends number ? Name : never;
+}[keyof Options];
+
+/** Least and greatest value of each number, both allowed. */
+export const LIMITS: Readonly<Record<NumericOption, readonly [number, number]>> = Object.freeze({
+  commitIntervalMs: [1, 10_000],
+  commitRestMs: [0, 1_000],
+  stagedBytesMax: [65_536, 268_435_456],
+  transactionTimeoutMs: [1_000, 900_000],
+  sessionTimeoutMs: [1_000, 1_800_000],
+  heartbeatIntervalMs: [100, 600_000],
+  rebalanceTimeoutMs: [1_000, 3_600_000],
+  stopTimeoutMs: [100, 900_000],
+  recordBytesMax: [1_024, 104_857_600],
+  batchBytesMax: [16_384, 104_857_600],
+  fetchBytesPerPartitionMax: [65_536, 104_857_600],
+  asyncWindowMax: [1, 100_000],
+  replicationFactor: [-1, 100],
+  windowChangelogAdditionalRetentionMs: [0, 31_536_000_000],
+  repartitionPurgeIntervalMs: [1_000, 86_400_000],
+  offsetMetadataBytesMax: [128, 1_048_576],
+  sliceMs: [1, 100],
+});
+
+/** Kafka's own rule for topic names (Topic.java), shortened to leave room for suffixes. */
+const NAME = /^[a-zA-Z0-9._-]{1,200}$/;
+
+/**
+ * Fills in the defaults. Throws `OPTION_INVALID` with every problem: unknown names, values out of
+ * their range, and times whose order does not hold.
+ */
+export function resolveOptions(
+  given: Partial<Options> & { readonly applicationId: string },
+): Options {
+  const problems: string[] = [];
+  for (const name of Object.keys(given)) {
+    if (name !== 'applicationId' && !(name in DEFAULTS)) {
+      problems.push(`${name} is not an option (known: ${Object.keys(DEFAULTS).join(', ')})`);
+    }
+  }
+  const present = Object.fromEntries(
+    Object.entries(given).filter(([, value]) => value !== undefined),
+  );
+  const options = { ...DEFAULTS, ...present } as Options;
+  checkNames(options, problems);
+  checkRanges(options, problems);
+  if (problems.length === 0) checkOrder(options, problems);
+  if (problems.length > 0) {
+    throw new EscapementError('OPTION_INVALID', `Options: ${problems.join('; ')}.`);
+  }
+  return Object.freeze(options);
+}
+
+function checkNames(options: Options, problems: string[]): void {
+  const { applicationId, instanceId, onClose } = options;
+  const isName = (name: unknown): boolean =>
+    typeof name === 'string' && NAME.test(name) && name !== '.' && name !== '..';
+  if (!isName(applicationId)) {
+    problems.push(`applicationId must be 1 to 200 of [a-zA-Z0-9._-], not ${shown(applicationId)}`);
+  }
+  if (instanceId !== null && !isName(instanceId)) {
+    problems.push(`instanceId must be 1 to 200 of [a-zA-Z0-9._-], not ${shown(instanceId)}`);
+  }
+  if (onClose !== 'leave' && onClose !== 'stay') {
+    problems.push(`onClose must be 'leave' or 'stay', not ${shown(onClose)}`);
+  }
+}
+
+function checkRanges(options: Options, problems: string[]): void {
+  for (const [name, [least, greatest]] of Object.entries(LIMITS)) {
+    const value: unknown = options[name as NumericOption];
+    if (!Number.isSafeInteger(value) || Number(value) < least || Number(value) > greatest) {
+      problems.push(`${name} must be a whole number from ${least} to ${greatest}, not ${shown(value)}`);
+    }
+  }
+}
+
+function checkOrder(options: Options, problems: string[]): void {
+  const order = (lesser: NumericOption, greater: NumericOption, factor = 1): void => {
+    if (options[lesser] * factor < options[greater]) return;
+    const share = factor === 1 ? '' : ` / ${factor}`;
+    problems.push(
+      `${lesser} (${options[lesser]}) must be less than ${greater}${share} (${options[greater]})`,
+    );
+  };
+  order('heartbeatIntervalMs', 'sessionTimeoutMs', 3);
+  order('stopTimeoutMs', 'transactionTimeoutMs');
+  order('transactionTimeoutMs', 'rebalanceTimeoutMs');
+  order('commitIntervalMs', 'transactionTimeoutMs');
+}
+
+function shown(value: unknown): string {
+  return typeof value === 'string' ? `'${value}'` : String(value);
+}

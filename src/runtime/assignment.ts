@@ -1,0 +1,205 @@
+/**
+ * How a task becomes ours: fence, read, restore, in this order and no other.
+ *
+ * 1. (the group member: JoinGroup, SyncGroup, heartbeats)
+ * 2. A fresh heartbeat, then InitProducerId: older epochs are fenced and the previous owner's
+ *    transaction is finished, its markers written.
+ * 3. The committed offsets, stable ones. Read before 2, they could miss the previous owner's last
+ *    step, and its records would be counted twice.
+ * 4. The end of each changelog: last stable offset and high watermark from one answer. A changelog
+ *    has one writer, so after 2 they are equal; if not, a foreign transaction holds it, and what it
+ *    hides would be missing from the state. Never restore to the last stable offset.
+ * 5. Restore to that end.
+ * 6. Still the owner, without a gap since 2? Only then are the inputs fetched.
+ */
+import type { Options } from '../config/options.ts';
+import { EscapementError } from '../errors.ts';
+import { listOffsets } from '../kafka/admin/topics.ts';
+import type { Cluster } from '../kafka/cluster/cluster.ts';
+import { endOffsets } from '../kafka/fetch/end-offsets.ts';
+import { fetchOffsets } from '../kafka/group/offsets.ts';
+import type { TransactionalSession } from '../kafka/producer/session.ts';
+import type { TopicPartition } from '../kafka/topic-partition.ts';
+import type { Ports } from '../ports.ts';
+import type { Serde } from '../serde/serde.ts';
+import { restoreStore } from '../state/restore.ts';
+import { encodeMetadata, type StepIds, TIME_UNKNOWN } from '../transaction/step-id.ts';
+import { type Committed, committedFrom } from './committed.ts';
+import type { GroupPort } from './group-port.ts';
+import type { RuntimeListener } from './listener.ts';
+import type { ChangelogPlan, SubTopologyPlan, TaskPlan } from './task-plan.ts';
+import type { TaskStores } from './task-stores.ts';
+
+export interface AssignmentParts {
+  readonly plan: TaskPlan;
+  readonly subTopology: SubTopologyPlan;
+  readonly stores: TaskStores;
+  readonly session: TransactionalSession;
+  readonly stepIds: StepIds;
+  readonly group: GroupPort;
+  readonly cluster: Cluster;
+  readonly options: Options;
+  readonly ports: Ports;
+  readonly listener: RuntimeListener;
+}
+
+/** Least pause between two looks at a changelog that a transaction holds. */
+const HELD_RETRY_MS = 100;
+
+/** Steps 2 to 6. Returns the committed point to go on from; rejects with `TASK_LOST` when not ours. */
+export async function assignTask(parts: AssignmentParts): Promise<Committed> {
+  const { generation } = parts.group;
+  let committed = await fenceAndRead(parts);
+  const ends = await Promise.all(
+    parts.plan.changelogs.map((changelog) => changelogEnd(parts, changelog)),
+  );
+  if (committed.offsets.some((offset) => offset < 0)) {
+    refuseMissingOffsets(parts.plan, committed, ends);
+    committed = await commitFirstOffsets(parts, committed);
+  }
+  await Promise.all(
+    parts.plan.changelogs.map((changelog, i) => restore(parts, changelog, ends[i]!)),
+  );
+  parts.stores.expire(Math.max(...committed.times));
+  await stillOwner(parts, generation);
+  return committed;
+}
+
+/** Steps 2 and 3; also what decides after an indefinite answer. */
+export async function fenceAndRead(
+  parts: Pick<AssignmentParts, 'plan' | 'session' | 'group' | 'cluster' | 'options'>,
+): Promise<Committed> {
+  const { plan, session, group, cluster, options } = parts;
+  await group.heartbeat();
+  await session.init();
+  const fetched = await fetchOffsets(cluster, options.applicationId, plan.inputs);
+  return committedFrom(plan.inputs, fetched);
+}
+
+/** Step 6, and the last word before anything becomes visible after a recovery. */
+export async function stillOwner(
+  parts: Pick<AssignmentParts, 'plan' | 'group'>,
+  generation: number,
+): Promise<void> {
+  await parts.group.heartbeat();
+  if (parts.group.ownedSince(parts.plan.id, generation)) return;
+  throw new EscapementError('TASK_LOST', `Task ${parts.plan.id} belongs to another instance now.`, {
+    at: { task: parts.plan.id },
+  });
+}
+
+interface ChangelogEnd {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Step 4. */
+async function changelogEnd(parts: AssignmentParts, changelog: TopicPartition) {
+  const { cluster, options, ports, plan } = parts;
+  const { topic, partition } = changelog;
+  const deadline = ports.clock.monotonic() + options.transactionTimeoutMs;
+  for (;;) {
+    const ends = await endOffsets(cluster, topic, partition);
+    if (ends.lastStableOffset === ends.highWatermark) {
+      return { from: ends.logStartOffset, to: ends.highWatermark };
+    }
+    if (ports.clock.monotonic() >= deadline) {
+      throw new EscapementError(
+        'CHANGELOG_HELD',
+        `The changelog ${topic}-${partition} of task ${plan.id} is held by a foreign transaction ` +
+          `since offset ${ends.lastStableOffset} (the log ends at ${ends.highWatermark}): find its ` +
+          `producer id with 'kafka-transactions.sh find-hanging' and abort it.`,
+        { at: { task: plan.id, topic, partition, offset: ends.lastStableOffset } },
+      );
+    }
+    await ports.timers.sleep(HELD_RETRY_MS);
+  }
+}
+
+/** Step 5 for one changelog. */
+async function restore(
+  parts: AssignmentParts,
+  changelog: ChangelogPlan,
+  { from, to }: ChangelogEnd,
+): Promise<void> {
+  const { stores, cluster, listener, plan } = parts;
+  const { topic, partition } = changelog;
+  const store = stores.keyValue.get(changelog.store) ?? stores.window.get(changelog.store)!;
+  listener.restoreStarted?.({ task: plan.id, topic, partition, from, to });
+  const { restored } = await restoreStore({ store, cluster, topic, partition, from, to });
+  await prepareSchemas(parts, changelog.store);
+  listener.restoreEnded?.({ task: plan.id, topic, partition, restored });
+}
+
+/** State written under other schemas must be readable before the task is live, not within a step. */
+async function prepareSchemas(parts: AssignmentParts, storeName: string): Promise<void> {
+  const { subTopology, stores } = parts;
+  for (const node of subTopology.nodes) {
+    if (node.kind !== 'aggregate' && node.kind !== 'windowedAggregate') continue;
+    const serde: Serde<unknown> = node.value;
+    if (node.store !== storeName || serde.schemas === undefined) continue;
+    const ids = new Set<number>();
+    const store = stores.keyValue.get(storeName) ?? stores.window.get(storeName)!;
+    for (const { value } of store.entries('committed')) {
+      const id = serde.schemas.idOf(value, 0, value.length);
+      if (id >= 0 && !serde.schemas.isReady(id)) ids.add(id);
+    }
+    if (ids.size > 0) await serde.schemas.prepare([...ids]);
+  }
+}
+
+/**
+ * A partition without a committed offset is new, or its offset is gone. Taken for new although the
+ * task has run, every record still in the log would be processed twice.
+ */
+function refuseMissingOffsets(
+  plan: TaskPlan,
+  committed: Committed,
+  ends: readonly ChangelogEnd[],
+): void {
+  const hasRun = ends.some(({ to }) => to > 0) || committed.offsets.some((offset) => offset >= 0);
+  if (!hasRun) return;
+  const missing = plan.inputs.filter((_, i) => committed.offsets[i]! < 0);
+  const names = missing.map(({ topic, partition }) => `${topic}-${partition}`).join(', ');
+  throw new EscapementError(
+    'OFFSET_MISSING',
+    `Task ${plan.id} has run before, but ${names} has no committed offset (offsets expire after ` +
+      `offsets.retention.minutes without members): set the group's offsets by hand, or reset the ` +
+      `application together with its changelog topics.`,
+    { at: { task: plan.id, ...missing[0] } },
+  );
+}
+
+/** A first start: the reset position is committed before the first fetch, with a step id of its own. */
+async function commitFirstOffsets(
+  parts: AssignmentParts,
+  committed: Committed,
+): Promise<Committed> {
+  const { plan, cluster, session, stepIds, options, group } = parts;
+  const offsets = await Promise.all(
+    plan.inputs.map(({ topic, partition }) => listOffsets(cluster, topic, partition, 'earliest')),
+  );
+  const first: Committed = {
+    stepId: stepIds.next(),
+    offsets,
+    times: committed.times.map(() => TIME_UNKNOWN),
+  };
+  const metadata = encodeMetadata(
+    { stepId: first.stepId, partitionTime: TIME_UNKNOWN },
+    options.offsetMetadataBytesMax,
+  );
+  await session.commit({
+    outputs: [],
+    offsets: {
+      groupId: options.applicationId,
+      membership: () => group.membership(),
+      partitions: plan.inputs.map(({ topic, partition }, i) => ({
+        topic,
+        partition,
+        offset: offsets[i]!,
+        metadata,
+      })),
+    },
+  });
+  return first;
+}

@@ -1,0 +1,12 @@
+/** What a task needs of the group member. */
+import type { Membership } from '../kafka/producer/step.ts';
+
+export interface GroupPort {
+  /** A fresh heartbeat; rejects when the membership is gone. */
+  heartbeat(): Promise<void>;
+  /** Generation and ids for TxnOffsetCommit; waits while a JoinGroup is in flight. */
+  membership(): Promise<Membership>;
+  /** Whether every generation since gave us the task without a gap. */
+  ownedSince(taskId: string, generation: number): boolean;
+  readonly generation: number;
+}
