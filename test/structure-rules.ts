@@ -318,7 +318,12 @@ const BANNED: readonly Banned[] = [
   },
   { pattern: /\bconsole\s*\./, what: 'console', allowed: COMMAND_LINE },
   { pattern: /\bprocess\s*\.\s*env\b/, what: 'process.env', allowed: COMMAND_LINE },
-  { pattern: /(?<![.\w$])any\b(?!\s*[:(\w])/, what: 'the type any', allowed: [] },
+  {
+    pattern: /(?<![.\w$])any\b(?!\s*[:(\w])/,
+    what: 'the type any',
+    // Nodes of unknown types meet in the graph; no other type lets a Serde<T> stand beside another.
+    allowed: ['src/topology/node.ts'],
+  },
   { pattern: /\bexport\s+default\b/, what: 'a default export', allowed: [] },
 ];
 

@@ -1,0 +1,106 @@
+/**
+ * A Java server started by a test. It never outlives the process that started it: a guard shell
+ * reads from a pipe that the system closes when its parent ends, however that happens, and then
+ * kills the server.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createServer } from 'node:net';
+
+export interface JavaProcess {
+  readonly pid: number;
+  /** Why the process is gone, with the end of its output; null while it runs. */
+  ended(): string | null;
+  stop(signal: 'SIGTERM' | 'SIGKILL'): Promise<void>;
+}
+
+const LOG_CHARS_MAX = 20_000;
+const STOP_MS_MAX = 20_000;
+
+export function startJava(args: readonly string[], cwd: string): JavaProcess {
+  const child = spawn('java', args, { cwd, stdio: ['ignore', 'pipe', 'pipe'] });
+  const pid = child.pid;
+  if (pid === undefined) throw new Error('java could not be started: is it on the PATH?');
+  let log = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on('data', (piece) => {
+      log = (log + piece).slice(-LOG_CHARS_MAX);
+    });
+  }
+  let end: string | null = null;
+  const exited = new Promise<void>((resolve) => {
+    child.on('exit', (code, signal) => {
+      end = `java (process ${pid}) ended with ${signal ?? code}`;
+      resolve();
+    });
+  });
+  const guard = guardOf(pid);
+  return {
+    pid,
+    ended: () => (end === null ? null : `${end}:\n${log}`),
+    async stop(signal) {
+      if (end === null) child.kill(signal);
+      const timer = setTimeout(() => child.kill('SIGKILL'), STOP_MS_MAX);
+      await exited;
+      clearTimeout(timer);
+      guard.kill('SIGKILL');
+    },
+  };
+}
+
+function guardOf(pid: number): ChildProcess {
+  const script = 'read -r _; kill -9 "$0" 2>/dev/null';
+  const guard = spawn('sh', ['-c', script, String(pid)], {
+    stdio: ['pipe', 'ignore', 'ignore'],
+    detached: true, // Ctrl-C in the terminal must not end the guard before the server
+  });
+  guard.on('error', () => {});
+  guard.unref();
+  return guard;
+}
+
+/** Ports nobody listens on now, all different. */
+export async function freePorts(count: number): Promise<number[]> {
+  const servers = await Promise.all(
+    Array.from(
+      { length: count },
+      () =>
+        new Promise<{ port: number; close(): Promise<void> }>((resolve, reject) => {
+          const server = createServer();
+          server.on('error', reject);
+          server.listen(0, '127.0.0.1', () => {
+            const address = server.address();
+            const port = typeof address === 'object' && address !== null ? address.port : 0;
+            resolve({ port, close: () => new Promise((done) => server.close(() => done())) });
+          });
+        }),
+    ),
+  );
+  await Promise.all(servers.map((server) => server.close()));
+  return servers.map((server) => server.port);
+}
+
+/** Tries `attempt` until it succeeds; fails at once when the process has ended. */
+export async function untilReady(
+  what: string,
+  process: JavaProcess,
+  timeoutMs: number,
+  attempt: () => Promise<void>,
+): Promise<void> {
+  const deadline = performance.now() + timeoutMs;
+  for (;;) {
+    try {
+      await attempt();
+      return;
+    } catch (error) {
+      const end = process.ended();
+      if (end !== null) throw new Error(`${what} did not start: ${end}`, { cause: error });
+      if (performance.now() > deadline) {
+        await process.stop('SIGKILL');
+        throw new Error(`${what} was not ready in ${timeoutMs} ms: ${process.ended()}`, {
+          cause: error,
+        });
+      }
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  }
+}

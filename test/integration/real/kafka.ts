@@ -1,0 +1,163 @@
+/** Real Apache Kafka for tests, from Maven Central: one node, KRaft, broker and controller in one. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Kafka, logLevel } from 'kafkajs';
+import { cached, runCommand } from './cache.ts';
+import { freePorts, type JavaProcess, startJava, untilReady } from './java-process.ts';
+
+export type KafkaVersion = '3.9.1' | '4.3.1';
+
+export interface RealKafka {
+  /** `127.0.0.1:port`; stays the same over restarts. */
+  readonly bootstrap: string;
+  readonly version: KafkaVersion;
+  /** Of the running broker; changes with each restart. */
+  readonly pid: number;
+  /** Stops cleanly (when it runs) and starts again on the same port with the same logs. */
+  restart(): Promise<void>;
+  /** SIGKILL; `restart` brings it back. */
+  kill(): Promise<void>;
+  /** Stops and removes the logs. */
+  stop(): Promise<void>;
+}
+
+export interface KafkaOptions {
+  readonly version: KafkaVersion;
+  /** Default: a free one. */
+  readonly port?: number;
+  /** Default `-Xmx512m`. */
+  readonly heap?: string;
+  /** Broker settings over the ones below. */
+  readonly settings?: Readonly<Record<string, string>>;
+}
+
+const READY_MS_MAX = 60_000;
+
+function pom(version: KafkaVersion): string {
+  const dependency = (group: string, artifact: string, its: string): string =>
+    `<dependency><groupId>${group}</groupId><artifactId>${artifact}</artifactId><version>${its}</version></dependency>`;
+  return `<project xmlns="http://maven.apache.org/POM/4.0.0">
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>escapement.parts</groupId><artifactId>kafka</artifactId><version>1</version>
+  <dependencies>
+    ${dependency('org.apache.kafka', 'kafka_2.13', version)}
+    ${dependency('org.slf4j', 'slf4j-simple', '1.7.36')}
+  </dependencies>
+</project>
+`;
+}
+
+/** Kafka's jars in the cache. */
+export function kafkaJars(version: KafkaVersion): Promise<string> {
+  return cached(`kafka-${version}`, async (folder) => {
+    writeFileSync(join(folder, 'pom.xml'), pom(version));
+    const copy = ['dependency:copy-dependencies', `-DoutputDirectory=${join(folder, 'libs')}`];
+    await runCommand('mvn', ['-q', '-B', ...copy], folder);
+  });
+}
+
+function serverSettings(port: number, controllerPort: number, logs: string) {
+  return {
+    'process.roles': 'broker,controller',
+    'node.id': '1',
+    'controller.quorum.voters': `1@127.0.0.1:${controllerPort}`,
+    listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}`,
+    'advertised.listeners': `PLAINTEXT://127.0.0.1:${port}`,
+    'controller.listener.names': 'CONTROLLER',
+    'listener.security.protocol.map': 'CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT',
+    'log.dirs': logs,
+    'auto.create.topics.enable': 'false',
+    'offsets.topic.replication.factor': '1',
+    'offsets.topic.num.partitions': '4',
+    'transaction.state.log.replication.factor': '1',
+    'transaction.state.log.num.partitions': '4',
+    'transaction.state.log.min.isr': '1',
+    'group.initial.rebalance.delay.ms': '0',
+    // Sessions and transactions of tests are short; the broker must look at them often.
+    'group.min.session.timeout.ms': '1000',
+    'transaction.abort.timed.out.transaction.cleanup.interval.ms': '200',
+    'log.cleaner.dedupe.buffer.size': '16777216',
+    // A stopping broker has nobody to hand its partitions to.
+    'controlled.shutdown.enable': 'false',
+  };
+}
+
+export async function startKafka(options: KafkaOptions): Promise<RealKafka> {
+  const jars = await kafkaJars(options.version);
+  const ports = await freePorts(2);
+  const port = options.port ?? (ports[0] as number);
+  const folder = mkdtempSync(join(tmpdir(), 'escapement-kafka-'));
+  const bootstrap = `127.0.0.1:${port}`;
+  const properties = join(folder, 'server.properties');
+  const settings = {
+    ...serverSettings(port, ports[1] as number, join(folder, 'logs')),
+    ...options.settings,
+  };
+  writeFileSync(
+    properties,
+    Object.entries(settings)
+      .map(([name, value]) => `${name}=${value}\n`)
+      .join(''),
+  );
+  const classPath = ['-cp', `${jars}/libs/*`];
+  const quiet = '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn';
+  await runCommand(
+    'java',
+    // biome-ignore format: one command line
+    ['-Xmx256m', '-XX:TieredStopAtLevel=1', quiet, ...classPath, 'kafka.tools.StorageTool', 'format',
+      '--config', properties, '--cluster-id', 'ZXNjYXBlbWVudC10ZXN0cw'],
+    folder,
+  );
+  const launch = async (): Promise<JavaProcess> => {
+    const heap = options.heap ?? '-Xmx512m';
+    const started = startJava([heap, quiet, ...classPath, 'kafka.Kafka', properties], folder);
+    await untilReady(`Kafka ${options.version}`, started, READY_MS_MAX, () => answers(port));
+    return started;
+  };
+  let server = await launch();
+  const removeLogs = (): void => rmSync(folder, { recursive: true, force: true });
+  process.once('exit', removeLogs);
+  return {
+    bootstrap,
+    version: options.version,
+    get pid() {
+      return server.pid;
+    },
+    async restart() {
+      await server.stop('SIGTERM');
+      server = await launch();
+    },
+    kill: () => server.stop('SIGKILL'),
+    async stop() {
+      await server.stop('SIGTERM');
+      process.removeListener('exit', removeLogs);
+      removeLogs();
+    },
+  };
+}
+
+/** Throws until the broker is up: the port first (cheap), then the metadata as a client sees it. */
+async function answers(port: number): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    const socket = connect(port, '127.0.0.1', () => {
+      socket.destroy();
+      resolve();
+    });
+    socket.on('error', reject);
+  });
+  const admin = new Kafka({
+    clientId: 'ready',
+    brokers: [`127.0.0.1:${port}`],
+    logLevel: logLevel.NOTHING,
+    retry: { retries: 0 },
+  }).admin();
+  try {
+    await admin.connect();
+    const { brokers, controller } = await admin.describeCluster();
+    if (brokers.length !== 1 || controller === null) throw new Error('no broker is registered yet');
+  } finally {
+    await admin.disconnect();
+  }
+}
