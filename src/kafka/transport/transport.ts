@@ -12,8 +12,12 @@
  */
 import { EscapementError } from '../../errors.ts';
 
-/** `fetch`: Fetch. `group`: Join, Sync, Heartbeat, Leave. `transaction`: everything else. */
-export type Lane = 'fetch' | 'group' | 'transaction';
+/**
+ * `fetch`: the long polls. `group`: Join, Sync, Heartbeat, Leave. `read`: Fetch requests that never
+ * wait (restore, end offsets, the first fetch of a partition), which would queue behind a long poll
+ * on one socket and hold commits back with their bytes on the other. `transaction`: everything else.
+ */
+export type Lane = 'fetch' | 'group' | 'transaction' | 'read';
 
 export interface Node {
   readonly id: number;

@@ -1,0 +1,257 @@
+/**
+ * One connection to one broker for one lane: kafkajs opens and authenticates it, this file decides
+ * the fate of every request on it. Called by `kafkajs.ts` only.
+ *
+ * I1. Every request settles exactly once, and its fate is `never-sent` unless its bytes were handed
+ *     to kafkajs for writing.
+ * I2. A link dies as a whole: a deadline that passes, a lost socket or `close` rejects all of its
+ *     requests, and no request is ever written to it again.
+ * I3. A kafkajs connection is used for one socket and thrown away. kafkajs keeps the bytes of a half
+ *     received response over a reconnect of the same connection object, so a reused one would read
+ *     the next answers out of frame; and the old socket would still feed the same parser.
+ * I4. The socket is destroyed, not ended: `Connection.disconnect` waits for pending answers first,
+ *     and a late answer to a request declared unknown must not be processed by anyone.
+ *
+ * ```
+ *   connecting ──opened──▶ open ──┐
+ *       │                         ├─ deadline, socket lost, close() ──▶ closed
+ *       └─────────────────────────┘
+ * ```
+ */
+import { EscapementError } from '../../errors.ts';
+import type { Timer, Timers } from '../../ports.ts';
+import { APIS } from '../protocol/apis.ts';
+import { isFlexible } from '../protocol/codec.ts';
+import type { KafkajsBroker, KafkajsConnection, KafkajsConnectionPool } from './kafkajs-shape.ts';
+import { type Lane, TransportError, type TransportRequest } from './transport.ts';
+
+/** Time for TCP, TLS, ApiVersions and SASL together. */
+const OPEN_LIMIT_MS = 10_000;
+/** kafkajs must never time a request out before we do. */
+const KAFKAJS_PATIENCE_MS = 0x7fff_ffff;
+const API_VERSIONS = 18;
+const NO_TAGS = Buffer.from([0]);
+
+interface Call {
+  readonly request: TransportRequest;
+  readonly resolve: (body: Buffer) => void;
+  readonly reject: (error: EscapementError) => void;
+  timer: Timer | null;
+  written: 'no' | 'yes';
+}
+
+export interface LinkOptions {
+  readonly broker: KafkajsBroker;
+  readonly pool: KafkajsConnectionPool;
+  readonly lane: Lane;
+  readonly timers: Timers;
+  /** Called once, before any request of the link is rejected. */
+  readonly onClosed: (link: KafkajsLink) => void;
+}
+
+export class KafkajsLink {
+  readonly host: string;
+  readonly port: number;
+  readonly lane: Lane;
+  /** Resolves when requests can be written; rejects with the reason why they cannot. */
+  readonly opened: Promise<void>;
+  readonly #connection: KafkajsConnection;
+  readonly #timers: Timers;
+  readonly #onClosed: (link: KafkajsLink) => void;
+  readonly #calls = new Set<Call>();
+  #state: 'connecting' | 'open' | 'closed' = 'connecting';
+  #openTimer: Timer | null = null;
+  #openFailed: (error: EscapementError) => void = () => {};
+
+  constructor(options: LinkOptions) {
+    this.host = options.pool.host;
+    this.port = options.pool.port;
+    this.lane = options.lane;
+    this.#timers = options.timers;
+    this.#onClosed = options.onClosed;
+    this.#connection = options.pool.pool[0] as KafkajsConnection;
+    this.opened = new Promise((resolve, reject) => {
+      this.#openFailed = reject;
+      options.broker.connect().then(
+        () => {
+          if (this.#state !== 'connecting') return;
+          this.#open();
+          resolve();
+        },
+        (error: unknown) => this.close(error),
+      );
+    });
+    this.opened.catch(() => {});
+    this.#openTimer = this.#timers.after(OPEN_LIMIT_MS, () =>
+      this.close(new Error(`not ready within ${OPEN_LIMIT_MS} ms`)),
+    );
+  }
+
+  get state(): 'connecting' | 'open' | 'closed' {
+    return this.#state;
+  }
+
+  get address(): string {
+    return `${this.host}:${this.port}`;
+  }
+
+  send(request: TransportRequest): Promise<Buffer> {
+    return new Promise((resolve, reject) => {
+      const call: Call = { request, resolve, reject, timer: null, written: 'no' };
+      if (this.#state === 'closed') {
+        reject(new TransportError('never-sent', `The connection to ${this.address} is closed.`));
+        return;
+      }
+      this.#calls.add(call);
+      call.timer = this.#timers.after(request.timeoutMs, () =>
+        this.close(new Error(`${nameOf(request)} was not answered within ${request.timeoutMs} ms`)),
+      );
+      if (this.#state === 'open') this.#write(call);
+    });
+  }
+
+  /** Ends the link with a reason; the fate of each of its requests follows from I1. */
+  close(reason: unknown): void {
+    if (this.#state === 'closed') return;
+    const before = this.#state;
+    this.#state = 'closed';
+    this.#openTimer?.cancel();
+    const socket = this.#connection.socket;
+    // kafkajs clears its own queue and timers; the error makes a pending connect settle too.
+    this.#connection.rejectRequests(new Error('closed'));
+    this.#connection.disconnect().catch(() => {});
+    socket?.destroy(before === 'connecting' ? new Error('closed while connecting') : undefined);
+    this.#onClosed(this);
+    this.#openFailed(this.#failure(reason, 'never-sent', before));
+    for (const call of this.#calls) {
+      call.timer?.cancel();
+      call.reject(this.#failure(reason, call.written === 'yes' ? 'unknown' : 'never-sent', before));
+    }
+    this.#calls.clear();
+  }
+
+  #open(): void {
+    this.#state = 'open';
+    this.#openTimer?.cancel();
+    // kafkajs listens to 'end' and 'error' only; a socket destroyed without them would go unnoticed.
+    this.#connection.socket?.once('close', () => this.close(new Error('the connection was lost')));
+    // kafkajs leaves Nagle's algorithm on: a request written behind an unanswered one would wait for
+    // the delayed acknowledgement of the first, up to 40 ms.
+    this.#connection.socket?.setNoDelay?.(true);
+    for (const call of this.#calls) this.#write(call);
+  }
+
+  #write(call: Call): void {
+    // A connection that is ending rejects its requests before its status says so, and would take
+    // one more request that nobody answers.
+    if (this.#connection.connectionStatus !== 'connected') {
+      this.close(new Error('the connection was lost'));
+      return;
+    }
+    const { apiKey, apiVersion, body } = call.request;
+    const encode = () => {
+      call.written = 'yes';
+      // Request header v2 ends in tagged fields, which kafkajs does not know: the empty tag list
+      // travels as the first byte of the body.
+      const payload = isFlexible(apiKey, apiVersion) ? Buffer.concat([NO_TAGS, body]) : body;
+      return { buf: payload, buffer: payload };
+    };
+    this.#connection
+      .send({
+        request: { apiKey, apiVersion, apiName: nameOf(call.request), encode },
+        response: { decode: asItIs, parse: asItIs },
+        requestTimeout: KAFKAJS_PATIENCE_MS,
+      })
+      .then(
+        (payload) => this.#answered(call, payload),
+        (error: unknown) => this.close(error),
+      );
+  }
+
+  #answered(call: Call, payload: unknown): void {
+    if (!this.#calls.delete(call)) return;
+    call.timer?.cancel();
+    if (Buffer.isBuffer(payload)) {
+      const { apiKey, apiVersion } = call.request;
+      // KIP-511: the ApiVersions response keeps header v0, so that any client can read it.
+      const tagged = apiKey !== API_VERSIONS && isFlexible(apiKey, apiVersion);
+      call.resolve(tagged ? afterTags(payload) : payload);
+    } else {
+      call.reject(
+        new EscapementError('KAFKAJS_SHAPE', 'kafkajs did not hand over the response as a Buffer.'),
+      );
+    }
+  }
+
+  #failure(reason: unknown, fate: 'never-sent' | 'unknown', state: string): EscapementError {
+    const why = reason instanceof Error ? reason.message : String(reason);
+    if (reason instanceof EscapementError && !(reason instanceof TransportError)) return reason;
+    if (isAuthenticationFailure(reason)) {
+      return new EscapementError(
+        'NOT_AUTHORIZED',
+        `The broker at ${this.address} refused the login: ${why}. ` +
+          'Check mechanism, user name and password of `sasl`, and whether the listener wants TLS.',
+        { cause: reason },
+      );
+    }
+    const hint = state === 'connecting' ? ` ${connectHint(reason)}` : '';
+    const what = state === 'connecting' ? 'No connection to' : 'Connection to';
+    return new TransportError(
+      fate,
+      `${what} ${this.address} (${this.lane}): ${why}.${hint}`,
+      reason,
+    );
+  }
+}
+
+function asItIs(payload: Buffer): Buffer {
+  return payload;
+}
+
+function nameOf(request: TransportRequest): string {
+  const name = APIS.get(request.apiKey)?.name ?? `api ${request.apiKey}`;
+  return `${name} v${request.apiVersion}`;
+}
+
+function isAuthenticationFailure(reason: unknown): boolean {
+  const { name, type } = (reason ?? {}) as { name?: unknown; type?: unknown };
+  return (
+    name === 'KafkaJSSASLAuthenticationError' ||
+    type === 'SASL_AUTHENTICATION_FAILED' ||
+    type === 'UNSUPPORTED_SASL_MECHANISM' ||
+    type === 'ILLEGAL_SASL_STATE'
+  );
+}
+
+function connectHint(reason: unknown): string {
+  const code = (reason as { code?: unknown } | null)?.code;
+  if (code === 'ECONNREFUSED')
+    return 'Nothing listens there: is the broker running at this address?';
+  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return 'The host name does not resolve.';
+  return (
+    'Is it a Kafka listener of the expected kind? A TLS listener needs `ssl`, ' +
+    'a SASL listener needs `sasl`, and a plain one closes on TLS.'
+  );
+}
+
+/** Response header v1 begins with tagged fields; brokers send none today, a future one might. */
+function afterTags(payload: Buffer): Buffer {
+  if (payload[0] === 0) return payload.subarray(1);
+  let at = 0;
+  const varint = (): number => {
+    let value = 0;
+    for (let shift = 0; shift < 35; shift += 7) {
+      const byte = payload[at++];
+      if (byte === undefined) break;
+      value += (byte & 0x7f) * 2 ** shift;
+      if (byte < 0x80) return value;
+    }
+    throw new EscapementError('PROTOCOL_MALFORMED', 'A response header has broken tagged fields.');
+  };
+  for (let count = varint(); count > 0; count--) {
+    varint();
+    const size = varint();
+    at += size;
+  }
+  return payload.subarray(at);
+}

@@ -1,0 +1,263 @@
+/**
+ * The transport over kafkajs: bootstrap, TLS, SASL and sockets are its business, nothing else is.
+ *
+ * Owns the table of links (lane x node). kafkajs's own producer, consumer, metadata cache and
+ * retries are not used: the code above owns retries and learns node addresses itself (`learn`).
+ *
+ * I1. One socket per lane and node, opened by its first request (transport.ts I3).
+ * I2. A link that closed leaves the table before anyone hears of it, so a retry gets a new one.
+ * I3. `any` prefers a connection that stands; then each bootstrap address once; then the nodes that
+ *     were learned, because the bootstrap brokers may be gone while the cluster lives.
+ */
+import { Kafka, type KafkaConfig, logLevel } from 'kafkajs';
+import { EscapementError } from '../../errors.ts';
+import type { Ports } from '../../ports.ts';
+import type { Log } from '../../telemetry/log.ts';
+import { KafkajsLink } from './kafkajs-link.ts';
+import {
+  type ConsumerFactory,
+  captureCluster,
+  checkedPool,
+  type KafkajsCluster,
+  type KafkajsConnectionPool,
+} from './kafkajs-shape.ts';
+import {
+  type Lane,
+  type Node,
+  type Transport,
+  TransportError,
+  type TransportRequest,
+} from './transport.ts';
+
+/** Bounds the walk over a bootstrap list that kafkajs does not show us. */
+const BOOTSTRAP_ADDRESSES_MAX = 32;
+
+/** A transport over a kafkajs client, or over the configuration of one. */
+export function kafkajsTransport(
+  config: Kafka | KafkaConfig,
+  options: { readonly ports: Ports; readonly log: Log },
+): Transport {
+  const kafka = isClient(config) ? config : new Kafka(quiet(config, options.log));
+  return new KafkajsTransport(captureCluster(kafka), options.ports);
+}
+
+function isClient(config: Kafka | KafkaConfig): config is Kafka {
+  return typeof (config as Partial<ConsumerFactory>).consumer === 'function';
+}
+
+/** kafkajs reports what it does to our log, at debug: errors reach the caller as errors. */
+function quiet(config: KafkaConfig, log: Log): KafkaConfig {
+  return {
+    clientId: 'escapement',
+    connectionTimeout: 3_000,
+    logLevel: logLevel.INFO,
+    logCreator:
+      () =>
+      ({ namespace, label, log: entry }) =>
+        log.debug({ namespace, label, message: entry.message }, 'kafkajs'),
+    ...config,
+    enforceRequestTimeout: false,
+    retry: { ...config.retry, retries: 0 },
+  };
+}
+
+class KafkajsTransport implements Transport {
+  readonly #cluster: KafkajsCluster;
+  readonly #ports: Ports;
+  readonly #nodes = new Map<number, Node>();
+  readonly #links = new Map<Lane, Map<number, KafkajsLink>>();
+  /** Links to bootstrap addresses, whose node id is not known. */
+  readonly #bootstraps = new Map<Lane, KafkajsLink>();
+  readonly #bootstrapping = new Map<Lane, Promise<KafkajsLink>>();
+  readonly #building = new Map<Lane, Map<number, Promise<KafkajsLink>>>();
+  #state: 'open' | 'closed' = 'open';
+
+  constructor(cluster: KafkajsCluster, ports: Ports) {
+    this.#cluster = cluster;
+    this.#ports = ports;
+  }
+
+  request(node: number | 'any', request: TransportRequest): Promise<Buffer> {
+    if (this.#state === 'closed') {
+      return Promise.reject(new TransportError('never-sent', 'The transport is closed.'));
+    }
+    if (node === 'any') {
+      const standing = this.#standing(request.lane);
+      if (standing !== null) return standing.send(request);
+      return this.#within(request.timeoutMs, this.#bootstrap(request.lane)).then((link) =>
+        link.send(request),
+      );
+    }
+    const link = this.#links.get(request.lane)?.get(node);
+    if (link !== undefined) return link.send(request);
+    return this.#connect(node, request.lane).then((opened) => opened.send(request));
+  }
+
+  learn(nodes: readonly Node[]): void {
+    for (const node of nodes) {
+      const known = this.#nodes.get(node.id);
+      if (known?.host === node.host && known.port === node.port) continue;
+      this.#nodes.set(node.id, node);
+      if (known === undefined) continue;
+      for (const lane of this.#links.values()) {
+        lane.get(node.id)?.close(new Error(`node ${node.id} moved to ${node.host}:${node.port}`));
+      }
+    }
+  }
+
+  close(): Promise<void> {
+    this.#state = 'closed';
+    const reason = new Error('the transport was closed');
+    for (const lane of this.#links.values()) for (const link of lane.values()) link.close(reason);
+    for (const link of this.#bootstraps.values()) link.close(reason);
+    return Promise.resolve();
+  }
+
+  #standing(lane: Lane): KafkajsLink | null {
+    const bootstrap = this.#bootstraps.get(lane);
+    if (bootstrap?.state === 'open') return bootstrap;
+    const nodes = this.#links.get(lane);
+    if (nodes !== undefined) {
+      for (const link of nodes.values()) if (link.state === 'open') return link;
+    }
+    return null;
+  }
+
+  /** The link to a node is built once, however many requests wait for it. */
+  #connect(node: number, lane: Lane): Promise<KafkajsLink> {
+    let building = this.#building.get(lane);
+    if (building === undefined) {
+      building = new Map();
+      this.#building.set(lane, building);
+    }
+    const running = building.get(node);
+    if (running !== undefined) return running;
+    const address = this.#nodes.get(node);
+    if (address === undefined) {
+      return Promise.reject(
+        new TransportError('never-sent', `Node ${node} is not among the brokers known so far.`),
+      );
+    }
+    let links = this.#links.get(lane);
+    if (links === undefined) {
+      links = new Map();
+      this.#links.set(lane, links);
+    }
+    const table = links;
+    const started = this.#pool(address).then((pool) => {
+      const link = this.#link(lane, pool, node, (closed) => {
+        if (table.get(node) === closed) table.delete(node);
+      });
+      table.set(node, link);
+      return link;
+    });
+    building.set(node, started);
+    const finished = () => building.delete(node);
+    started.then(finished, finished);
+    return started;
+  }
+
+  #bootstrap(lane: Lane): Promise<KafkajsLink> {
+    const running = this.#bootstrapping.get(lane);
+    if (running !== undefined) return running;
+    const started = this.#walkBootstrap(lane);
+    this.#bootstrapping.set(lane, started);
+    const finished = () => this.#bootstrapping.delete(lane);
+    started.then(finished, finished);
+    return started;
+  }
+
+  async #walkBootstrap(lane: Lane): Promise<KafkajsLink> {
+    const tried = new Map<string, TransportError>();
+    for (let count = 0; count < BOOTSTRAP_ADDRESSES_MAX; count++) {
+      const pool = await this.#pool(null);
+      const address = `${pool.host}:${pool.port}`;
+      // The list is walked in rotation, so an address seen before means that all were tried.
+      if (tried.has(address)) break;
+      const link = this.#link(lane, pool, null, (closed) => {
+        if (this.#bootstraps.get(lane) === closed) this.#bootstraps.delete(lane);
+      });
+      this.#bootstraps.set(lane, link);
+      const failure = await failureOf(link.opened);
+      if (failure === null) return link;
+      tried.set(address, failure);
+    }
+    for (const node of this.#nodes.values()) {
+      const address = `${node.host}:${node.port}`;
+      if (tried.has(address)) continue;
+      const link = await this.#connect(node.id, lane);
+      const failure = await failureOf(link.opened);
+      if (failure === null) return link;
+      tried.set(address, failure);
+    }
+    const failures = [...tried.values()];
+    const message = failures.map((failure) => failure.message).join(' ');
+    throw new TransportError('never-sent', message, failures[0]);
+  }
+
+  async #pool(address: Node | null): Promise<KafkajsConnectionPool> {
+    const builder = this.#cluster.connectionPoolBuilder;
+    let built: unknown;
+    try {
+      built = await (address === null
+        ? builder.build()
+        : builder.build({ host: address.host, port: address.port }));
+    } catch (error) {
+      // The bootstrap list is empty or invalid; or it is a function, which threw.
+      const why = error instanceof Error ? error.message : String(error);
+      if ((error as { name?: unknown }).name === 'KafkaJSConnectionError') {
+        throw new TransportError('never-sent', `The kafkajs option \`brokers\`: ${why}`, error);
+      }
+      throw new EscapementError('OPTION_INVALID', `The kafkajs option \`brokers\`: ${why}`, {
+        cause: error,
+      });
+    }
+    if (this.#state === 'closed') {
+      throw new TransportError('never-sent', 'The transport is closed.');
+    }
+    return checkedPool(built);
+  }
+
+  #link(
+    lane: Lane,
+    pool: KafkajsConnectionPool,
+    nodeId: number | null,
+    onClosed: (link: KafkajsLink) => void,
+  ): KafkajsLink {
+    const logger = this.#cluster.rootLogger;
+    const broker = this.#cluster.brokerPool.createBroker({ connectionPool: pool, logger, nodeId });
+    return new KafkajsLink({ broker, pool, lane, timers: this.#ports.timers, onClosed });
+  }
+
+  /** The walk over the bootstrap list goes on for others when one request runs out of time. */
+  #within(timeoutMs: number, link: Promise<KafkajsLink>): Promise<KafkajsLink> {
+    return new Promise((resolve, reject) => {
+      const timer = this.#ports.timers.after(timeoutMs, () =>
+        reject(
+          new TransportError('never-sent', `No bootstrap broker answered within ${timeoutMs} ms.`),
+        ),
+      );
+      link.then(
+        (opened) => {
+          timer.cancel();
+          resolve(opened);
+        },
+        (error: unknown) => {
+          timer.cancel();
+          reject(error);
+        },
+      );
+    });
+  }
+}
+
+/** Only a connection that could not be made is worth another address; a refused login is not. */
+async function failureOf(opened: Promise<void>): Promise<TransportError | null> {
+  try {
+    await opened;
+    return null;
+  } catch (error) {
+    if (error instanceof TransportError) return error;
+    throw error;
+  }
+}
