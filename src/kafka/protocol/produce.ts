@@ -1,0 +1,62 @@
+/**
+ * Appends record batches to partitions.
+ *
+ * Version 12 adds partitions to the transaction by itself (KIP-890) and belongs to transactions v2.
+ */
+import { defineApi, int16, int32, int64, records, rows, string, struct } from './schema.ts';
+
+export const produce = defineApi({
+  key: 0,
+  name: 'Produce',
+  versions: [3, 11],
+  flexibleFrom: 9,
+  request: {
+    transactionalId: string({ nullableSince: 3, default: null }),
+    acks: int16(),
+    timeoutMs: int32(),
+    topicData: rows({
+      name: string(),
+      partitionData: rows({
+        index: int32(),
+        records: records({ nullableSince: 3 }),
+      }),
+    }),
+  },
+  response: {
+    responses: rows({
+      name: string(),
+      partitionResponses: rows({
+        index: int32(),
+        errorCode: int16(),
+        baseOffset: int64(),
+        logAppendTimeMs: int64({ default: -1 }),
+        logStartOffset: int64({ since: 5, default: -1, whenAbsent: 'ignore' }),
+        recordErrors: rows(
+          {
+            batchIndex: int32(),
+            batchIndexErrorMessage: string({ nullableSince: 8, default: null }),
+          },
+          { since: 8, whenAbsent: 'ignore' },
+        ),
+        errorMessage: string({ since: 8, nullableSince: 8, default: null, whenAbsent: 'ignore' }),
+        currentLeader: struct(
+          {
+            leaderId: int32({ default: -1 }),
+            leaderEpoch: int32({ default: -1 }),
+          },
+          { since: 10, tag: 0 },
+        ),
+      }),
+    }),
+    throttleTimeMs: int32({ default: 0 }),
+    nodeEndpoints: rows(
+      {
+        nodeId: int32(),
+        host: string(),
+        port: int32(),
+        rack: string({ nullableSince: 10, default: null }),
+      },
+      { since: 10, tag: 0 },
+    ),
+  },
+});
