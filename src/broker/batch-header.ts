@@ -1,0 +1,131 @@
+/**
+ * The fixed fields of a record batch of format 2, read and written where they lie in the bytes.
+ *
+ * The broker never decodes records: a partition log keeps batches as they came and only the base
+ * offset, which the CRC does not cover, is written into its own copy.
+ */
+import { crc32c } from '../kafka/records/crc32c.ts';
+
+/** Bytes before the first record. */
+export const HEADER_BYTES = 61;
+/** Base offset and length, which a batch's own length does not count. */
+export const LENGTH_PREFIX_BYTES = 12;
+
+const LENGTH = 8;
+const LEADER_EPOCH = 12;
+const MAGIC = 16;
+const CRC = 17;
+const ATTRIBUTES = 21;
+const LAST_OFFSET_DELTA = 23;
+const FIRST_TIMESTAMP = 27;
+const MAX_TIMESTAMP = 35;
+const PRODUCER_ID = 43;
+const PRODUCER_EPOCH = 51;
+const BASE_SEQUENCE = 53;
+const COUNT = 57;
+
+const COMPRESSION_MASK = 0x07;
+const TRANSACTIONAL_BIT = 0x10;
+const CONTROL_BIT = 0x20;
+const TWO_TO_32 = 4_294_967_296;
+
+export interface BatchHeader {
+  /** Whole batch, length prefix included. */
+  readonly bytes: number;
+  readonly compression: number;
+  readonly kind: 'data' | 'control';
+  readonly transactional: boolean;
+  readonly lastOffsetDelta: number;
+  readonly firstTimestamp: number;
+  readonly maxTimestamp: number;
+  /** -1 when the producer is not idempotent. */
+  readonly producerId: number;
+  readonly producerEpoch: number;
+  readonly baseSequence: number;
+  readonly count: number;
+}
+
+/** Why a batch is refused before it is looked at any further. */
+export type BatchFault = 'truncated' | 'magic' | 'crc' | 'count';
+
+export function readInt64(buffer: Buffer, at: number): number {
+  return buffer.readInt32BE(at) * TWO_TO_32 + buffer.readUInt32BE(at + 4);
+}
+
+export function writeInt64(buffer: Buffer, at: number, value: number): void {
+  const high = Math.floor(value / TWO_TO_32);
+  buffer.writeInt32BE(high, at);
+  buffer.writeUInt32BE(value - high * TWO_TO_32, at + 4);
+}
+
+/** Reads and checks the batch that starts at `at`: bounds, magic, CRC and the record count. */
+export function readBatchHeader(buffer: Buffer, at: number): BatchHeader | BatchFault {
+  if (buffer.length - at < HEADER_BYTES) return 'truncated';
+  const bytes = buffer.readInt32BE(at + LENGTH) + LENGTH_PREFIX_BYTES;
+  if (bytes < HEADER_BYTES || bytes > buffer.length - at) return 'truncated';
+  if (buffer.readInt8(at + MAGIC) !== 2) return 'magic';
+  if (crc32c(buffer, at + ATTRIBUTES, at + bytes) !== buffer.readUInt32BE(at + CRC)) return 'crc';
+  const attributes = buffer.readInt16BE(at + ATTRIBUTES);
+  const count = buffer.readInt32BE(at + COUNT);
+  const lastOffsetDelta = buffer.readInt32BE(at + LAST_OFFSET_DELTA);
+  if (count < 1 || lastOffsetDelta !== count - 1) return 'count';
+  return {
+    bytes,
+    compression: attributes & COMPRESSION_MASK,
+    kind: (attributes & CONTROL_BIT) === 0 ? 'data' : 'control',
+    transactional: (attributes & TRANSACTIONAL_BIT) !== 0,
+    lastOffsetDelta,
+    firstTimestamp: readInt64(buffer, at + FIRST_TIMESTAMP),
+    maxTimestamp: readInt64(buffer, at + MAX_TIMESTAMP),
+    producerId: readInt64(buffer, at + PRODUCER_ID),
+    producerEpoch: buffer.readInt16BE(at + PRODUCER_EPOCH),
+    baseSequence: buffer.readInt32BE(at + BASE_SEQUENCE),
+    count,
+  };
+}
+
+/** Places a batch in the log: the only two fields outside the CRC that a broker owns. */
+export function placeBatch(batch: Buffer, baseOffset: number, leaderEpoch: number): void {
+  writeInt64(batch, 0, baseOffset);
+  batch.writeInt32BE(leaderEpoch, LEADER_EPOCH);
+}
+
+export interface Marker {
+  readonly producerId: number;
+  readonly producerEpoch: number;
+  readonly result: TransactionResult;
+}
+
+export type TransactionResult = 'commit' | 'abort';
+
+const MARKER_KEY_BYTES = 4;
+const MARKER_VALUE_BYTES = 6;
+/** Length, attributes, timestamp delta, offset delta, key, value and header count of the marker. */
+const MARKER_RECORD_BYTES = 1 + 1 + 1 + 1 + 1 + MARKER_KEY_BYTES + 1 + MARKER_VALUE_BYTES + 1;
+
+/** A control batch with one end-of-transaction record, base offset 0 until it is placed. */
+export function markerBatch(marker: Marker, timestamp: number): Buffer {
+  const batch = Buffer.alloc(HEADER_BYTES + MARKER_RECORD_BYTES);
+  batch.writeInt32BE(batch.length - LENGTH_PREFIX_BYTES, LENGTH);
+  batch.writeInt8(2, MAGIC);
+  batch.writeInt16BE(TRANSACTIONAL_BIT | CONTROL_BIT, ATTRIBUTES);
+  writeInt64(batch, FIRST_TIMESTAMP, timestamp);
+  writeInt64(batch, MAX_TIMESTAMP, timestamp);
+  writeInt64(batch, PRODUCER_ID, marker.producerId);
+  batch.writeInt16BE(marker.producerEpoch, PRODUCER_EPOCH);
+  batch.writeInt32BE(-1, BASE_SEQUENCE);
+  batch.writeInt32BE(1, COUNT);
+  let at = HEADER_BYTES;
+  // Varints are zigzag: a length n is the byte 2n.
+  at = batch.writeUInt8((MARKER_RECORD_BYTES - 1) * 2, at);
+  at += 3;
+  at = batch.writeUInt8(MARKER_KEY_BYTES * 2, at);
+  at = batch.writeInt16BE(0, at);
+  at = batch.writeInt16BE(marker.result === 'commit' ? 1 : 0, at);
+  at = batch.writeUInt8(MARKER_VALUE_BYTES * 2, at);
+  at = batch.writeInt16BE(0, at);
+  at = batch.writeInt32BE(0, at);
+  batch.writeUInt8(0, at);
+  batch.writeUInt32BE(crc32c(batch, ATTRIBUTES, batch.length), CRC);
+  return batch;
+}

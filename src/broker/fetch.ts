@@ -1,0 +1,187 @@
+/**
+ * Fetch: a long poll over several partitions.
+ *
+ * I1. A read_committed fetch never passes the last stable offset (rule 11) and carries the aborted
+ *     transactions of its range, in the order of completion (rule 12).
+ * I2. The first partition with something to give hands out at least one whole batch, whatever the
+ *     limits say (KIP-74); after that both limits hold.
+ * I3. An error in any partition, or enough bytes, answers at once; otherwise the answer waits for
+ *     an append, a marker or the maximum wait. A waiting fetch costs one timer and no polling.
+ */
+import { KafkaErrorCode } from '../kafka/protocol/error-codes.ts';
+import { fetch } from '../kafka/protocol/fetch.ts';
+import type { ApiTable } from './api-table.ts';
+import type { AbortedTransaction } from './log.ts';
+import type { Partition } from './partition.ts';
+import type { BrokerState } from './state.ts';
+
+type Isolation = 'read_committed' | 'read_uncommitted';
+
+interface Want {
+  readonly topic: string;
+  readonly index: number;
+  readonly fetchOffset: number;
+  readonly leaderEpoch: number;
+  readonly bytesMax: number;
+}
+
+interface Poll {
+  readonly wants: readonly Want[];
+  readonly isolation: Isolation;
+  readonly bytesMax: number;
+  readonly bytesMin: number;
+  readonly node: number;
+}
+
+interface Got {
+  readonly topic: string;
+  readonly partitionIndex: number;
+  readonly errorCode: number;
+  readonly highWatermark: number;
+  readonly lastStableOffset: number;
+  readonly logStartOffset: number;
+  readonly abortedTransactions: readonly AbortedTransaction[] | null;
+  readonly preferredReadReplica: number;
+  readonly records: Buffer;
+}
+
+const NOTHING = Buffer.alloc(0);
+
+export function serveFetch(table: ApiTable, state: BrokerState): void {
+  table.serve(fetch, (request, answer, { connection }) => {
+    if (request.sessionId !== 0) {
+      // Sessions are never opened here, so an id is one of another broker's (KIP-227).
+      const errorCode = KafkaErrorCode.FETCH_SESSION_ID_NOT_FOUND;
+      answer({ throttleTimeMs: 0, errorCode, sessionId: 0, responses: [] });
+      return;
+    }
+    const poll: Poll = {
+      wants: request.topics.flatMap(({ topic, partitions }) =>
+        partitions.map((each) => ({
+          topic,
+          index: each.partition,
+          fetchOffset: each.fetchOffset,
+          leaderEpoch: each.currentLeaderEpoch,
+          bytesMax: each.partitionMaxBytes,
+        })),
+      ),
+      isolation: request.isolationLevel === 1 ? 'read_committed' : 'read_uncommitted',
+      bytesMax: request.maxBytes,
+      bytesMin: request.minBytes,
+      node: connection.node,
+    };
+    const respond = () => {
+      const responses = byTopic(read(state, poll));
+      answer({ throttleTimeMs: 0, errorCode: KafkaErrorCode.NONE, sessionId: 0, responses });
+    };
+    if (poll.wants.length === 0 || request.maxWaitMs <= 0 || isDue(state, poll)) respond();
+    else wait(state, poll, request.maxWaitMs, respond);
+  });
+}
+
+function wait(state: BrokerState, poll: Poll, maxWaitMs: number, respond: () => void): void {
+  const logs = poll.wants.map((want) => state.topics.partition(want.topic, want.index)!.log);
+  let waiting: 'waiting' | 'answered' = 'waiting';
+  const finish = () => {
+    // An answer may lead to an append inside the announcement that is being made.
+    if (waiting === 'answered') return;
+    waiting = 'answered';
+    timer.cancel();
+    for (const unwatch of unwatches) unwatch();
+    respond();
+  };
+  const timer = state.ports.timers.after(maxWaitMs, finish);
+  const unwatches = logs.map((log) =>
+    log.watch(() => {
+      if (isDue(state, poll)) finish();
+    }),
+  );
+}
+
+/** Whether there is an error to tell or enough to give. */
+function isDue(state: BrokerState, poll: Poll): boolean {
+  let bytes = 0;
+  for (const want of poll.wants) {
+    const partition = state.topics.partition(want.topic, want.index);
+    if (partition === undefined || faultOf(partition, want, poll) !== KafkaErrorCode.NONE) {
+      return true;
+    }
+    bytes += Math.min(
+      want.bytesMax,
+      partition.log.bytesBetween(want.fetchOffset, endOf(partition, poll.isolation)),
+    );
+  }
+  return bytes >= poll.bytesMin;
+}
+
+function read(state: BrokerState, poll: Poll): Got[] {
+  let left = poll.bytesMax;
+  let first: 'always' | 'within' = 'always';
+  return poll.wants.map((want) => {
+    const partition = state.topics.partition(want.topic, want.index);
+    if (partition === undefined) return failed(want, KafkaErrorCode.UNKNOWN_TOPIC_OR_PARTITION);
+    const errorCode = faultOf(partition, want, poll);
+    if (errorCode !== KafkaErrorCode.NONE) return failed(want, errorCode, partition);
+    const { log } = partition;
+    const end = endOf(partition, poll.isolation);
+    const slice = log.read(want.fetchOffset, end, Math.min(left, want.bytesMax), first);
+    if (slice.bytes > 0) first = 'within';
+    left = Math.max(0, left - slice.bytes);
+    return {
+      topic: want.topic,
+      partitionIndex: want.index,
+      errorCode: KafkaErrorCode.NONE,
+      highWatermark: log.highWatermark,
+      lastStableOffset: log.lastStableOffset,
+      logStartOffset: log.logStartOffset,
+      abortedTransactions:
+        poll.isolation === 'read_committed'
+          ? log.abortedTransactions(want.fetchOffset, slice.endOffset)
+          : null,
+      preferredReadReplica: -1,
+      records: slice.batches.length === 1 ? slice.batches[0]! : Buffer.concat(slice.batches),
+    };
+  });
+}
+
+function faultOf(partition: Partition, want: Want, poll: Poll): number {
+  const { log } = partition;
+  if (partition.leader !== poll.node) return KafkaErrorCode.NOT_LEADER_OR_FOLLOWER;
+  if (want.leaderEpoch !== -1 && want.leaderEpoch !== log.leaderEpoch) {
+    return want.leaderEpoch < log.leaderEpoch
+      ? KafkaErrorCode.FENCED_LEADER_EPOCH
+      : KafkaErrorCode.UNKNOWN_LEADER_EPOCH;
+  }
+  return want.fetchOffset < log.logStartOffset || want.fetchOffset > log.logEndOffset
+    ? KafkaErrorCode.OFFSET_OUT_OF_RANGE
+    : KafkaErrorCode.NONE;
+}
+
+function endOf(partition: Partition, isolation: Isolation): number {
+  const { log } = partition;
+  return isolation === 'read_committed' ? log.lastStableOffset : log.highWatermark;
+}
+
+function failed(want: Want, errorCode: number, partition?: Partition): Got {
+  return {
+    topic: want.topic,
+    partitionIndex: want.index,
+    errorCode,
+    highWatermark: -1,
+    lastStableOffset: -1,
+    logStartOffset: partition?.log.logStartOffset ?? -1,
+    abortedTransactions: null,
+    preferredReadReplica: -1,
+    records: NOTHING,
+  };
+}
+
+function byTopic(all: readonly Got[]): { topic: string; partitions: Got[] }[] {
+  const topics = new Map<string, Got[]>();
+  for (const got of all) {
+    const partitions = topics.get(got.topic);
+    if (partitions === undefined) topics.set(got.topic, [got]);
+    else partitions.push(got);
+  }
+  return [...topics].map(([topic, partitions]) => ({ topic, partitions }));
+}

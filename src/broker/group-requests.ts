@@ -1,0 +1,216 @@
+/** Membership: JoinGroup, SyncGroup, Heartbeat, LeaveGroup, DescribeGroups, ListGroups, DeleteGroups. */
+import { deleteGroups } from '../kafka/protocol/delete-groups.ts';
+import { describeGroups } from '../kafka/protocol/describe-groups.ts';
+import { KafkaErrorCode } from '../kafka/protocol/error-codes.ts';
+import { heartbeat } from '../kafka/protocol/heartbeat.ts';
+import { joinGroup } from '../kafka/protocol/join-group.ts';
+import { leaveGroup } from '../kafka/protocol/leave-group.ts';
+import { listGroups } from '../kafka/protocol/list-groups.ts';
+import { syncGroup } from '../kafka/protocol/sync-group.ts';
+import type { ApiTable } from './api-table.ts';
+import type { JoinAnswer, SyncAnswer } from './group.ts';
+import type { BrokerState } from './state.ts';
+
+const MEMBER_ID_REQUIRED_VERSION = 4;
+const INSTANCE_LEAVE_VERSION = 3;
+const SKIP_ASSIGNMENT_VERSION = 9;
+const NOTHING = Buffer.alloc(0);
+const NO_OPERATIONS = -2_147_483_648;
+
+export function serveGroupRequests(table: ApiTable, state: BrokerState): void {
+  serveMembership(table, state);
+  serveGroupAdministration(table, state);
+}
+
+function serveMembership(table: ApiTable, state: BrokerState): void {
+  const { groups, settings } = state;
+  /** The error code that precedes every look at the group, or 0. */
+  const misplaced = (groupId: string, node: number) => {
+    if (groupId === '') return KafkaErrorCode.INVALID_GROUP_ID;
+    return state.coordinatorOf('group', groupId) === node
+      ? KafkaErrorCode.NONE
+      : KafkaErrorCode.NOT_COORDINATOR;
+  };
+
+  table.serve(joinGroup, (request, answer, { connection, version }) => {
+    const { groupId, memberId, sessionTimeoutMs } = request;
+    const respond = (joined: JoinAnswer) =>
+      answer({
+        throttleTimeMs: 0,
+        errorCode: joined.errorCode,
+        generationId: joined.generation,
+        protocolType: joined.protocolType,
+        // Nullable only from v7 on.
+        protocolName: version < 7 ? (joined.protocolName ?? '') : joined.protocolName,
+        leader: joined.leader,
+        skipAssignment: joined.skipAssignment,
+        memberId: joined.memberId,
+        members: joined.members.map((each) => ({
+          memberId: each.memberId,
+          groupInstanceId: each.instanceId,
+          metadata: each.metadata,
+        })),
+      });
+    const refuse = (errorCode: number) => respond(joinRefused(errorCode, memberId));
+    const errorCode = misplaced(groupId, connection.node);
+    if (errorCode !== KafkaErrorCode.NONE) return refuse(errorCode);
+    if (
+      sessionTimeoutMs < settings.sessionTimeoutMinMs ||
+      sessionTimeoutMs > settings.sessionTimeoutMaxMs
+    ) {
+      return refuse(KafkaErrorCode.INVALID_SESSION_TIMEOUT);
+    }
+    if (memberId !== '' && groups.find(groupId) === undefined) {
+      return refuse(KafkaErrorCode.UNKNOWN_MEMBER_ID);
+    }
+    groups.findOrCreate(groupId).group.join({
+      memberId,
+      instanceId: request.groupInstanceId,
+      clientId: connection.clientId,
+      clientHost: `/${connection.host}`,
+      sessionTimeoutMs,
+      // v0 has no rebalance timeout of its own.
+      rebalanceTimeoutMs: version === 0 ? sessionTimeoutMs : request.rebalanceTimeoutMs,
+      protocolType: request.protocolType,
+      protocols: request.protocols.map((each) => ({
+        name: each.name,
+        metadata: each.metadata ?? NOTHING,
+      })),
+      newcomer: version >= MEMBER_ID_REQUIRED_VERSION ? 'asked-to-return' : 'let-in',
+      skipAssignment: version >= SKIP_ASSIGNMENT_VERSION ? 'known' : 'unknown',
+      answer: respond,
+    });
+  });
+
+  table.serve(syncGroup, (request, answer, { connection }) => {
+    const respond = (synced: SyncAnswer) =>
+      answer({
+        throttleTimeMs: 0,
+        errorCode: synced.errorCode,
+        protocolType: synced.protocolType,
+        protocolName: synced.protocolName,
+        assignment: synced.assignment,
+      });
+    const refuse = (errorCode: number) =>
+      respond({ errorCode, protocolType: null, protocolName: null, assignment: NOTHING });
+    const errorCode = misplaced(request.groupId, connection.node);
+    if (errorCode !== KafkaErrorCode.NONE) return refuse(errorCode);
+    const record = groups.find(request.groupId);
+    if (record === undefined) return refuse(KafkaErrorCode.UNKNOWN_MEMBER_ID);
+    record.group.sync({
+      memberId: request.memberId,
+      instanceId: request.groupInstanceId,
+      generation: request.generationId,
+      protocolType: request.protocolType,
+      protocolName: request.protocolName,
+      assignments: request.assignments.map((each) => ({
+        memberId: each.memberId,
+        assignment: each.assignment ?? NOTHING,
+      })),
+      answer: respond,
+    });
+  });
+
+  table.serve(heartbeat, (request, answer, { connection }) => {
+    const misplacedCode = misplaced(request.groupId, connection.node);
+    const errorCode =
+      misplacedCode !== KafkaErrorCode.NONE
+        ? misplacedCode
+        : (groups
+            .find(request.groupId)
+            ?.group.heartbeat(request.memberId, request.groupInstanceId, request.generationId) ??
+          KafkaErrorCode.UNKNOWN_MEMBER_ID);
+    answer({ throttleTimeMs: 0, errorCode });
+  });
+
+  table.serve(leaveGroup, (request, answer, { connection, version }) => {
+    const misplacedCode = misplaced(request.groupId, connection.node);
+    if (misplacedCode !== KafkaErrorCode.NONE) {
+      answer({ throttleTimeMs: 0, errorCode: misplacedCode, members: [] });
+      return;
+    }
+    const leave = (memberId: string, instanceId: string | null) =>
+      groups.find(request.groupId)?.group.leave(memberId, instanceId) ??
+      KafkaErrorCode.UNKNOWN_MEMBER_ID;
+    if (version < INSTANCE_LEAVE_VERSION) {
+      answer({ throttleTimeMs: 0, errorCode: leave(request.memberId, null), members: [] });
+      return;
+    }
+    const members = request.members.map(({ memberId, groupInstanceId }) => ({
+      memberId,
+      groupInstanceId,
+      errorCode: leave(memberId, groupInstanceId),
+    }));
+    answer({ throttleTimeMs: 0, errorCode: KafkaErrorCode.NONE, members });
+  });
+}
+
+function serveGroupAdministration(table: ApiTable, state: BrokerState): void {
+  const { groups } = state;
+
+  table.serve(describeGroups, (request, answer) => {
+    const described = request.groups.map((groupId) => {
+      const group = groups.find(groupId)?.group;
+      return {
+        errorCode: KafkaErrorCode.NONE,
+        groupId,
+        groupState: group?.state ?? 'Dead',
+        protocolType: group?.protocolType ?? '',
+        protocolData: group?.protocolName ?? '',
+        members: (group?.members() ?? []).map((member) => ({
+          memberId: member.memberId,
+          groupInstanceId: member.instanceId,
+          clientId: member.clientId,
+          clientHost: member.clientHost,
+          memberMetadata: member.metadata,
+          memberAssignment: member.assignment,
+        })),
+        authorizedOperations: NO_OPERATIONS,
+      };
+    });
+    answer({ throttleTimeMs: 0, groups: described });
+  });
+
+  table.serve(listGroups, (request, answer, { version }) => {
+    const listed = groups
+      .all()
+      .filter(
+        (group) =>
+          version < 4 ||
+          request.statesFilter.length === 0 ||
+          request.statesFilter.includes(group.state),
+      )
+      .map((group) => ({
+        groupId: group.groupId,
+        protocolType: group.protocolType ?? '',
+        groupState: group.state,
+      }));
+    answer({ throttleTimeMs: 0, errorCode: KafkaErrorCode.NONE, groups: listed });
+  });
+
+  table.serve(deleteGroups, (request, answer) => {
+    const codes = {
+      deleted: KafkaErrorCode.NONE,
+      unknown: KafkaErrorCode.GROUP_ID_NOT_FOUND,
+      occupied: KafkaErrorCode.NON_EMPTY_GROUP,
+    };
+    const results = request.groupsNames.map((groupId) => ({
+      groupId,
+      errorCode: codes[groups.delete(groupId)],
+    }));
+    answer({ throttleTimeMs: 0, results });
+  });
+}
+
+function joinRefused(errorCode: number, memberId: string): JoinAnswer {
+  return {
+    errorCode,
+    generation: -1,
+    protocolType: null,
+    protocolName: null,
+    leader: '',
+    skipAssignment: false,
+    memberId,
+    members: [],
+  };
+}

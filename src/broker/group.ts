@@ -1,0 +1,586 @@
+/**
+ * One consumer group of the classic protocol: members, generations and rebalances (rule 15).
+ *
+ * Owns its members and their timers. Called by `groups.ts`, which has found the group; answers
+ * through the callbacks it was given, at once or when the rebalance ends.
+ *
+ *            join                all joined            leader synced
+ *   Empty ─────────► Preparing ─────────────► Completing ─────────────► Stable
+ *     ▲                 ▲  │                       │                      │
+ *     │ nobody joined   │  │                       │ join, leave, expiry  │
+ *     └─────────────────┼──┘                       │                      │
+ *                       └──────────────────────────┴──────────────────────┘
+ *
+ * I1. A member waiting for JoinGroup or SyncGroup never times out: the broker holds its answer.
+ * I2. The rebalance waits for every member at most the longest rebalance timeout; dynamic members
+ *     that did not come are out, static ones stay with their place (KIP-345).
+ * I3. An instance id names one member. A newcomer with the same instance id takes its place and
+ *     assignment, and whatever the old member id still waits for or sends is FENCED_INSTANCE_ID.
+ */
+import { KafkaErrorCode } from '../kafka/protocol/error-codes.ts';
+import type { Ports, Timer } from '../ports.ts';
+
+export type GroupState = 'Empty' | 'PreparingRebalance' | 'CompletingRebalance' | 'Stable' | 'Dead';
+
+export interface GroupProtocol {
+  readonly name: string;
+  readonly metadata: Buffer;
+}
+
+export interface JoinAnswer {
+  readonly errorCode: number;
+  readonly generation: number;
+  readonly protocolType: string | null;
+  readonly protocolName: string | null;
+  readonly leader: string;
+  readonly skipAssignment: boolean;
+  readonly memberId: string;
+  readonly members: readonly {
+    readonly memberId: string;
+    readonly instanceId: string | null;
+    readonly metadata: Buffer;
+  }[];
+}
+
+export interface SyncAnswer {
+  readonly errorCode: number;
+  readonly protocolType: string | null;
+  readonly protocolName: string | null;
+  readonly assignment: Buffer;
+}
+
+export interface JoinRequest {
+  readonly memberId: string;
+  readonly instanceId: string | null;
+  readonly clientId: string;
+  readonly clientHost: string;
+  readonly sessionTimeoutMs: number;
+  readonly rebalanceTimeoutMs: number;
+  readonly protocolType: string;
+  readonly protocols: readonly GroupProtocol[];
+  /** KIP-394: JoinGroup v4 and later asks a newcomer to come again with its id. */
+  readonly newcomer: 'asked-to-return' | 'let-in';
+  /** KIP-814: JoinGroup v9 tells a returning static leader to skip the assignment. */
+  readonly skipAssignment: 'known' | 'unknown';
+  readonly answer: (answer: JoinAnswer) => void;
+}
+
+export interface SyncRequest {
+  readonly memberId: string;
+  readonly instanceId: string | null;
+  readonly generation: number;
+  readonly protocolType: string | null;
+  readonly protocolName: string | null;
+  readonly assignments: readonly { readonly memberId: string; readonly assignment: Buffer }[];
+  readonly answer: (answer: SyncAnswer) => void;
+}
+
+interface Member {
+  memberId: string;
+  readonly instanceId: string | null;
+  clientId: string;
+  clientHost: string;
+  sessionTimeoutMs: number;
+  rebalanceTimeoutMs: number;
+  protocols: readonly GroupProtocol[];
+  assignment: Buffer;
+  join: ((answer: JoinAnswer) => void) | null;
+  sync: ((answer: SyncAnswer) => void) | null;
+  session: Timer | null;
+}
+
+export interface MemberView {
+  readonly memberId: string;
+  readonly instanceId: string | null;
+  readonly clientId: string;
+  readonly clientHost: string;
+  readonly metadata: Buffer;
+  readonly assignment: Buffer;
+}
+
+const NOTHING = Buffer.alloc(0);
+/** A newcomer may wait this long in a rebalance although its session timeout is shorter. */
+const NEWCOMER_SESSION_MS = 300_000;
+
+export class Group {
+  readonly groupId: string;
+  state: GroupState = 'Empty';
+  generation = 0;
+  protocolType: string | null = null;
+  protocolName: string | null = null;
+  readonly #ports: Ports;
+  readonly #initialRebalanceDelayMs: number;
+  readonly #members = new Map<string, Member>();
+  readonly #instances = new Map<string, string>();
+  /** Ids given out by MEMBER_ID_REQUIRED that did not come back yet. */
+  readonly #expected = new Map<string, Timer>();
+  #leader: string | null = null;
+  #rebalance: Timer | null = null;
+  #initialDelay: 'running' | 'over' = 'over';
+  #pendingSync: Timer | null = null;
+
+  constructor(groupId: string, ports: Ports, initialRebalanceDelayMs: number) {
+    this.groupId = groupId;
+    this.#ports = ports;
+    this.#initialRebalanceDelayMs = initialRebalanceDelayMs;
+  }
+
+  get isVacant(): boolean {
+    return this.#members.size === 0 && this.#expected.size === 0;
+  }
+
+  members(): MemberView[] {
+    return [...this.#members.values()].map((member) => ({
+      memberId: member.memberId,
+      instanceId: member.instanceId,
+      clientId: member.clientId,
+      clientHost: member.clientHost,
+      metadata: metadataOf(member, this.protocolName),
+      assignment: member.assignment,
+    }));
+  }
+
+  subscribesTo(topic: string): boolean {
+    const name = Buffer.from(topic, 'utf8');
+    for (const member of this.#members.values()) {
+      if (member.protocols.some((protocol) => protocol.metadata.includes(name))) return true;
+    }
+    return false;
+  }
+
+  join(request: JoinRequest): void {
+    const refuse = (errorCode: number) =>
+      request.answer(this.#joinRefused(errorCode, request.memberId));
+    if (this.state === 'Dead') return refuse(KafkaErrorCode.COORDINATOR_NOT_AVAILABLE);
+    if (!this.#accepts(request)) return refuse(KafkaErrorCode.INCONSISTENT_GROUP_PROTOCOL);
+    if (request.memberId === '') return this.#joinNewcomer(request);
+    const fenced = this.#checkInstance(request.memberId, request.instanceId);
+    if (fenced !== KafkaErrorCode.NONE) return refuse(fenced);
+    const expected = this.#expected.get(request.memberId);
+    if (expected !== undefined) {
+      expected.cancel();
+      this.#expected.delete(request.memberId);
+      return this.#addMember(request.memberId, request);
+    }
+    const member = this.#members.get(request.memberId);
+    if (member === undefined) return refuse(KafkaErrorCode.UNKNOWN_MEMBER_ID);
+    this.#joinMember(member, request);
+  }
+
+  sync(request: SyncRequest): void {
+    const refuse = (errorCode: number) => request.answer(syncRefused(errorCode));
+    const errorCode = this.check(request.memberId, request.instanceId, request.generation);
+    if (errorCode !== KafkaErrorCode.NONE) return refuse(errorCode);
+    if (
+      (request.protocolType !== null && request.protocolType !== this.protocolType) ||
+      (request.protocolName !== null && request.protocolName !== this.protocolName)
+    ) {
+      return refuse(KafkaErrorCode.INCONSISTENT_GROUP_PROTOCOL);
+    }
+    const member = this.#members.get(request.memberId)!;
+    if (this.state === 'PreparingRebalance') return refuse(KafkaErrorCode.REBALANCE_IN_PROGRESS);
+    if (this.state === 'CompletingRebalance') {
+      member.sync?.(syncRefused(KafkaErrorCode.REBALANCE_IN_PROGRESS));
+      member.sync = request.answer;
+      this.#touch(member);
+      if (member.memberId === this.#leader) this.#assign(request);
+      return;
+    }
+    this.#touch(member);
+    request.answer(this.#syncAnswer(member));
+  }
+
+  heartbeat(memberId: string, instanceId: string | null, generation: number): number {
+    const errorCode = this.check(memberId, instanceId, generation);
+    if (errorCode !== KafkaErrorCode.NONE) return errorCode;
+    this.#touch(this.#members.get(memberId)!);
+    return this.state === 'PreparingRebalance'
+      ? KafkaErrorCode.REBALANCE_IN_PROGRESS
+      : KafkaErrorCode.NONE;
+  }
+
+  leave(memberId: string, instanceId: string | null): number {
+    if (instanceId !== null) {
+      const current = this.#instances.get(instanceId);
+      if (current === undefined) return KafkaErrorCode.UNKNOWN_MEMBER_ID;
+      if (memberId !== '' && memberId !== current) return KafkaErrorCode.FENCED_INSTANCE_ID;
+      this.#remove(this.#members.get(current)!);
+      return KafkaErrorCode.NONE;
+    }
+    const expected = this.#expected.get(memberId);
+    if (expected !== undefined) {
+      this.#dropExpected(memberId);
+      return KafkaErrorCode.NONE;
+    }
+    const member = this.#members.get(memberId);
+    if (member === undefined) return KafkaErrorCode.UNKNOWN_MEMBER_ID;
+    this.#remove(member);
+    return KafkaErrorCode.NONE;
+  }
+
+  /** Whether the caller is a member of this generation; the error code if not. */
+  check(memberId: string, instanceId: string | null, generation: number): number {
+    const fenced = this.#checkInstance(memberId, instanceId);
+    if (fenced !== KafkaErrorCode.NONE) return fenced;
+    if (!this.#members.has(memberId)) return KafkaErrorCode.UNKNOWN_MEMBER_ID;
+    return generation === this.generation ? KafkaErrorCode.NONE : KafkaErrorCode.ILLEGAL_GENERATION;
+  }
+
+  close(): void {
+    this.state = 'Dead';
+    this.#rebalance?.cancel();
+    this.#pendingSync?.cancel();
+    for (const timer of this.#expected.values()) timer.cancel();
+    for (const member of this.#members.values()) member.session?.cancel();
+    this.#members.clear();
+    this.#expected.clear();
+    this.#instances.clear();
+  }
+
+  #checkInstance(memberId: string, instanceId: string | null): number {
+    if (instanceId === null) return KafkaErrorCode.NONE;
+    const current = this.#instances.get(instanceId);
+    if (current === undefined) return KafkaErrorCode.UNKNOWN_MEMBER_ID;
+    return current === memberId ? KafkaErrorCode.NONE : KafkaErrorCode.FENCED_INSTANCE_ID;
+  }
+
+  /** One protocol type, and a protocol that everybody speaks. */
+  #accepts(request: JoinRequest): boolean {
+    if (request.protocolType === '' || request.protocols.length === 0) return false;
+    if (this.#members.size === 0) return true;
+    if (request.protocolType !== this.protocolType) return false;
+    return request.protocols.some((protocol) =>
+      [...this.#members.values()].every((member) => speaks(member.protocols, protocol.name)),
+    );
+  }
+
+  #joinNewcomer(request: JoinRequest): void {
+    const { instanceId } = request;
+    const memberId = `${instanceId ?? request.clientId}-${this.#ports.random.bytes(16).toString('hex')}`;
+    if (instanceId === null) {
+      if (request.newcomer === 'let-in') return this.#addMember(memberId, request);
+      const timer = this.#ports.timers.after(request.sessionTimeoutMs, () =>
+        this.#dropExpected(memberId),
+      );
+      this.#expected.set(memberId, timer);
+      return request.answer(this.#joinRefused(KafkaErrorCode.MEMBER_ID_REQUIRED, memberId));
+    }
+    const replaced = this.#instances.get(instanceId);
+    if (replaced === undefined) return this.#addMember(memberId, request);
+    this.#replace(this.#members.get(replaced)!, memberId, request);
+  }
+
+  /** I3: the instance came again, most likely after a restart. */
+  #replace(member: Member, memberId: string, request: JoinRequest): void {
+    const oldId = member.memberId;
+    const oldLeader = this.#leader;
+    member.join?.(this.#joinRefused(KafkaErrorCode.FENCED_INSTANCE_ID, oldId));
+    member.sync?.(syncRefused(KafkaErrorCode.FENCED_INSTANCE_ID));
+    member.join = null;
+    member.sync = null;
+    // Rebuilt in order: the place of a member in the list is that of its instance.
+    const members = [...this.#members.values()];
+    member.memberId = memberId;
+    this.#members.clear();
+    for (const each of members) this.#members.set(each.memberId, each);
+    this.#instances.set(request.instanceId!, memberId);
+    if (oldLeader === oldId) this.#leader = memberId;
+    this.#update(member, request);
+    if (this.state === 'Stable' && this.#selectProtocol() === this.protocolName) {
+      // No rebalance: SyncGroup gives the old assignment back. Before v9 the answer names the old
+      // leader, so that the newcomer does not assign on top of a generation that stands.
+      this.#touch(member);
+      const isLeader = this.#leader === memberId;
+      const known = request.skipAssignment === 'known';
+      request.answer({
+        errorCode: KafkaErrorCode.NONE,
+        generation: this.generation,
+        protocolType: this.protocolType,
+        protocolName: this.protocolName,
+        leader: (known ? this.#leader : oldLeader) ?? '',
+        skipAssignment: known && isLeader,
+        memberId,
+        members: known && isLeader ? this.#subscriptions() : [],
+      });
+      return;
+    }
+    member.join = request.answer;
+    this.#prepare();
+  }
+
+  #addMember(memberId: string, request: JoinRequest): void {
+    const member: Member = {
+      memberId,
+      instanceId: request.instanceId,
+      clientId: '',
+      clientHost: '',
+      sessionTimeoutMs: 0,
+      rebalanceTimeoutMs: 0,
+      protocols: [],
+      assignment: NOTHING,
+      join: request.answer,
+      sync: null,
+      session: null,
+    };
+    if (this.#members.size === 0) this.protocolType = request.protocolType;
+    this.#members.set(memberId, member);
+    if (request.instanceId !== null) this.#instances.set(request.instanceId, memberId);
+    this.#leader ??= memberId;
+    this.#update(member, request);
+    member.session?.cancel();
+    member.session = this.#ports.timers.after(NEWCOMER_SESSION_MS, () => this.#remove(member));
+    this.#prepare();
+  }
+
+  #joinMember(member: Member, request: JoinRequest): void {
+    const same = sameProtocols(member.protocols, request.protocols);
+    const isLeader = member.memberId === this.#leader;
+    // The answer to an earlier JoinGroup was lost, or a follower checks in: nothing changes.
+    const nothingNew =
+      same && (this.state === 'CompletingRebalance' || (this.state === 'Stable' && !isLeader));
+    if (this.state === 'Empty') {
+      request.answer(this.#joinRefused(KafkaErrorCode.UNKNOWN_MEMBER_ID, member.memberId));
+      return;
+    }
+    this.#update(member, request);
+    if (nothingNew) {
+      this.#touch(member);
+      request.answer(this.#joinAnswer(member));
+      return;
+    }
+    member.join?.(this.#joinRefused(KafkaErrorCode.REBALANCE_IN_PROGRESS, member.memberId));
+    member.join = request.answer;
+    this.#prepare();
+  }
+
+  #update(member: Member, request: JoinRequest): void {
+    member.clientId = request.clientId;
+    member.clientHost = request.clientHost;
+    member.sessionTimeoutMs = request.sessionTimeoutMs;
+    member.rebalanceTimeoutMs = request.rebalanceTimeoutMs;
+    // The metadata outlives the request it came in.
+    member.protocols = request.protocols.map(({ name, metadata }) => ({
+      name,
+      metadata: Buffer.from(metadata),
+    }));
+  }
+
+  /** A member has shown that it lives: its session starts again. */
+  #touch(member: Member): void {
+    member.session?.cancel();
+    member.session = this.#ports.timers.after(member.sessionTimeoutMs, () => {
+      if (member.join !== null || member.sync !== null) this.#touch(member);
+      else this.#remove(member);
+    });
+  }
+
+  #remove(member: Member): void {
+    member.session?.cancel();
+    member.join?.(this.#joinRefused(KafkaErrorCode.UNKNOWN_MEMBER_ID, member.memberId));
+    member.sync?.(syncRefused(KafkaErrorCode.UNKNOWN_MEMBER_ID));
+    this.#forget(member);
+    if (this.state === 'Stable' || this.state === 'CompletingRebalance') this.#prepare();
+    else if (this.state === 'PreparingRebalance') this.#tryComplete();
+  }
+
+  #forget(member: Member): void {
+    this.#members.delete(member.memberId);
+    if (member.instanceId !== null) this.#instances.delete(member.instanceId);
+    if (this.#leader === member.memberId) {
+      this.#leader = this.#members.keys().next().value ?? null;
+    }
+  }
+
+  #dropExpected(memberId: string): void {
+    this.#expected.get(memberId)?.cancel();
+    this.#expected.delete(memberId);
+    if (this.state === 'PreparingRebalance') this.#tryComplete();
+  }
+
+  #prepare(): void {
+    if (this.state === 'PreparingRebalance') return this.#tryComplete();
+    this.#pendingSync?.cancel();
+    this.#pendingSync = null;
+    if (this.state === 'CompletingRebalance') {
+      for (const member of this.#members.values()) {
+        member.assignment = NOTHING;
+        this.#answerSync(member, syncRefused(KafkaErrorCode.REBALANCE_IN_PROGRESS));
+      }
+    }
+    const fromEmpty = this.state === 'Empty';
+    this.state = 'PreparingRebalance';
+    this.#initialDelay = fromEmpty && this.#initialRebalanceDelayMs > 0 ? 'running' : 'over';
+    if (this.#initialDelay === 'running') {
+      // Gives the other members of a fresh group time to come, so that it rebalances once.
+      this.#rebalance = this.#ports.timers.after(this.#initialRebalanceDelayMs, () => {
+        this.#initialDelay = 'over';
+        this.#complete();
+      });
+      return;
+    }
+    this.#awaitMembers();
+    this.#tryComplete();
+  }
+
+  #awaitMembers(): void {
+    let longest = 0;
+    for (const member of this.#members.values()) {
+      longest = Math.max(longest, member.rebalanceTimeoutMs);
+    }
+    this.#rebalance = this.#ports.timers.after(longest, () => this.#complete());
+  }
+
+  #tryComplete(): void {
+    if (this.#initialDelay === 'running' || this.#expected.size > 0) return;
+    for (const member of this.#members.values()) if (member.join === null) return;
+    this.#complete();
+  }
+
+  /** Ends the join phase with whoever came (I2). */
+  #complete(): void {
+    this.#rebalance?.cancel();
+    this.#rebalance = null;
+    for (const member of [...this.#members.values()]) {
+      if (member.join !== null || member.instanceId !== null) continue;
+      member.session?.cancel();
+      this.#forget(member);
+    }
+    const leader = this.#leader === null ? undefined : this.#members.get(this.#leader);
+    if (leader !== undefined && leader.join === null) {
+      const joined = [...this.#members.values()].find((member) => member.join !== null);
+      if (joined === undefined) return this.#awaitMembers();
+      this.#leader = joined.memberId;
+    }
+    this.generation += 1;
+    if (this.#members.size === 0) {
+      this.state = 'Empty';
+      this.protocolName = null;
+      this.#leader = null;
+      return;
+    }
+    this.protocolName = this.#selectProtocol();
+    this.state = 'CompletingRebalance';
+    for (const member of [...this.#members.values()]) {
+      const answer = member.join;
+      member.join = null;
+      this.#touch(member);
+      answer?.(this.#joinAnswer(member));
+    }
+    this.#awaitSync();
+  }
+
+  /** Members that took the generation but never ask for their assignment are put out. */
+  #awaitSync(): void {
+    const generation = this.generation;
+    const longest = Math.max(...[...this.#members.values()].map((m) => m.rebalanceTimeoutMs));
+    this.#pendingSync?.cancel();
+    this.#pendingSync = this.#ports.timers.after(longest, () => {
+      if (this.state !== 'CompletingRebalance' || this.generation !== generation) return;
+      // Collected first: the first removal answers those that wait, who would then look silent.
+      const silent = [...this.#members.values()].filter((member) => member.sync === null);
+      for (const member of silent) this.#remove(member);
+    });
+  }
+
+  #assign(request: SyncRequest): void {
+    const given = new Map(request.assignments.map((each) => [each.memberId, each.assignment]));
+    this.#pendingSync?.cancel();
+    this.#pendingSync = null;
+    this.state = 'Stable';
+    for (const member of this.#members.values()) {
+      member.assignment = Buffer.from(given.get(member.memberId) ?? NOTHING);
+    }
+    for (const member of [...this.#members.values()]) {
+      if (member.sync === null) continue;
+      this.#touch(member);
+      this.#answerSync(member, this.#syncAnswer(member));
+    }
+  }
+
+  #answerSync(member: Member, answer: SyncAnswer): void {
+    const waiting = member.sync;
+    member.sync = null;
+    waiting?.(answer);
+  }
+
+  /** The protocol that most members prefer among those that all speak. */
+  #selectProtocol(): string {
+    const members = [...this.#members.values()];
+    const votes = new Map<string, number>();
+    for (const member of members) {
+      const choice = member.protocols.find((protocol) =>
+        members.every((other) => speaks(other.protocols, protocol.name)),
+      );
+      if (choice !== undefined) votes.set(choice.name, (votes.get(choice.name) ?? 0) + 1);
+    }
+    let best = '';
+    for (const [name, count] of votes) if (count > (votes.get(best) ?? 0)) best = name;
+    return best;
+  }
+
+  #subscriptions(): JoinAnswer['members'] {
+    return [...this.#members.values()].map((member) => ({
+      memberId: member.memberId,
+      instanceId: member.instanceId,
+      metadata: metadataOf(member, this.protocolName),
+    }));
+  }
+
+  #joinAnswer(member: Member): JoinAnswer {
+    return {
+      errorCode: KafkaErrorCode.NONE,
+      generation: this.generation,
+      protocolType: this.protocolType,
+      protocolName: this.protocolName,
+      leader: this.#leader ?? '',
+      skipAssignment: false,
+      memberId: member.memberId,
+      members:
+        member.memberId === this.#leader && this.state !== 'Stable' ? this.#subscriptions() : [],
+    };
+  }
+
+  #joinRefused(errorCode: number, memberId: string): JoinAnswer {
+    return {
+      errorCode,
+      generation: -1,
+      protocolType: null,
+      protocolName: null,
+      leader: '',
+      skipAssignment: false,
+      memberId,
+      members: [],
+    };
+  }
+
+  #syncAnswer(member: Member): SyncAnswer {
+    return {
+      errorCode: KafkaErrorCode.NONE,
+      protocolType: this.protocolType,
+      protocolName: this.protocolName,
+      assignment: member.assignment,
+    };
+  }
+}
+
+function syncRefused(errorCode: number): SyncAnswer {
+  return { errorCode, protocolType: null, protocolName: null, assignment: NOTHING };
+}
+
+function speaks(protocols: readonly GroupProtocol[], name: string): boolean {
+  return protocols.some((protocol) => protocol.name === name);
+}
+
+function metadataOf(member: Member, protocolName: string | null): Buffer {
+  return member.protocols.find((protocol) => protocol.name === protocolName)?.metadata ?? NOTHING;
+}
+
+function sameProtocols(a: readonly GroupProtocol[], b: readonly GroupProtocol[]): boolean {
+  return (
+    a.length === b.length &&
+    a.every((protocol, index) => {
+      const other = b[index]!;
+      return protocol.name === other.name && protocol.metadata.equals(other.metadata);
+    })
+  );
+}

@@ -1,0 +1,171 @@
+/**
+ * The log of one partition: batches as they came, with their offsets.
+ *
+ * Owns the bytes, the log start, the open transactions that hold the last stable offset and the
+ * index of aborted transactions. Called by `partition.ts` (append) and by the fetch and list-offsets
+ * handlers (read).
+ *
+ * I1. Base offsets are strictly increasing; a marker takes an offset like any record (rule 10), so
+ *     the offsets of data are sparse for a reader.
+ * I2. lastStableOffset is the first offset of the oldest open transaction, or the high watermark
+ *     when there is none (rule 11). It never moves back.
+ * I3. The aborted index is in the order of completion, that is of *last* offsets, not of first
+ *     offsets (rule 12): a reader that takes it for sorted by first offset leaks aborted records.
+ */
+import { type BatchHeader, placeBatch } from './batch-header.ts';
+
+export interface StoredBatch {
+  readonly baseOffset: number;
+  readonly lastOffset: number;
+  readonly bytes: Buffer;
+  readonly header: BatchHeader;
+  /** Bytes of all batches ever written before this one: differences are sizes. */
+  readonly position: number;
+}
+
+export interface AbortedTransaction {
+  readonly producerId: number;
+  readonly firstOffset: number;
+  /** Offset of the abort marker. */
+  readonly lastOffset: number;
+}
+
+export interface LogSlice {
+  readonly batches: readonly Buffer[];
+  readonly bytes: number;
+  /** Offset after the last batch handed out; where the read began when there is none. */
+  readonly endOffset: number;
+}
+
+export class PartitionLog {
+  #batches: StoredBatch[] = [];
+  #logStart = 0;
+  #logEnd = 0;
+  #endPosition = 0;
+  #leaderEpoch = 0;
+  /** First offset by producer id, in the order of opening, hence ascending. */
+  readonly #open = new Map<number, number>();
+  #aborted: AbortedTransaction[] = [];
+  readonly #watchers = new Set<() => void>();
+
+  get logStartOffset(): number {
+    return this.#logStart;
+  }
+
+  /** Offset that the next record gets. */
+  get logEndOffset(): number {
+    return this.#logEnd;
+  }
+
+  /** With one replica everything that is written is replicated. */
+  get highWatermark(): number {
+    return this.#logEnd;
+  }
+
+  get lastStableOffset(): number {
+    for (const firstOffset of this.#open.values()) return firstOffset;
+    return this.highWatermark;
+  }
+
+  get leaderEpoch(): number {
+    return this.#leaderEpoch;
+  }
+
+  get batches(): readonly StoredBatch[] {
+    return this.#batches;
+  }
+
+  /** Appends an own copy of the batch; `bytes` may belong to a request that is sent again. */
+  append(bytes: Buffer, header: BatchHeader): number {
+    const baseOffset = this.#logEnd;
+    const copy = Buffer.from(bytes);
+    placeBatch(copy, baseOffset, this.#leaderEpoch);
+    const lastOffset = baseOffset + header.lastOffsetDelta;
+    this.#batches.push({
+      baseOffset,
+      lastOffset,
+      bytes: copy,
+      header,
+      position: this.#endPosition,
+    });
+    this.#endPosition += copy.length;
+    this.#logEnd = lastOffset + 1;
+    return baseOffset;
+  }
+
+  openTransaction(producerId: number, firstOffset: number): void {
+    this.#open.set(producerId, firstOffset);
+  }
+
+  /** Takes a finished transaction out of the way of the last stable offset. */
+  closeTransaction(producerId: number, markerOffset: number, result: 'commit' | 'abort'): void {
+    const firstOffset = this.#open.get(producerId);
+    if (firstOffset === undefined) return;
+    this.#open.delete(producerId);
+    if (result === 'abort') {
+      this.#aborted.push({ producerId, firstOffset, lastOffset: markerOffset });
+    }
+  }
+
+  /** Entries that a reader of [from, to) needs, those that began before `from` included (rule 12). */
+  abortedTransactions(from: number, to: number): AbortedTransaction[] {
+    return this.#aborted.filter((entry) => entry.lastOffset >= from && entry.firstOffset < to);
+  }
+
+  /**
+   * Whole batches from the one that holds `from` up to the offset `to` (exclusive) within
+   * `bytesMax`; `first: 'always'` hands out one batch whatever its size (KIP-74).
+   */
+  read(from: number, to: number, bytesMax: number, first: 'always' | 'within'): LogSlice {
+    const batches: Buffer[] = [];
+    let bytes = 0;
+    let endOffset = from;
+    for (let index = this.indexOf(from); index < this.#batches.length; index++) {
+      const batch = this.#batches[index]!;
+      if (batch.baseOffset >= to) break;
+      const forced = batches.length === 0 && first === 'always';
+      if (bytes + batch.bytes.length > bytesMax && !forced) break;
+      batches.push(batch.bytes);
+      bytes += batch.bytes.length;
+      endOffset = batch.lastOffset + 1;
+    }
+    return { batches, bytes, endOffset };
+  }
+
+  /** Bytes that a read of [from, to) could return. */
+  bytesBetween(from: number, to: number): number {
+    const start = this.#batches[this.indexOf(from)]?.position ?? this.#endPosition;
+    const end = this.#batches[this.indexOf(to)]?.position ?? this.#endPosition;
+    return Math.max(0, end - start);
+  }
+
+  /** Index of the first batch whose last offset is not below `offset`. */
+  indexOf(offset: number): number {
+    let low = 0;
+    let high = this.#batches.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.#batches[middle]!.lastOffset < offset) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  /** Moves the log start (rule 19); batches that lie wholly below it are gone. */
+  deleteBefore(offset: number): void {
+    if (offset <= this.#logStart) return;
+    this.#logStart = offset;
+    this.#batches = this.#batches.slice(this.indexOf(offset));
+    this.#aborted = this.#aborted.filter((entry) => entry.lastOffset >= offset);
+  }
+
+  /** Calls back after each change of what can be read, until the returned function is called. */
+  watch(changed: () => void): () => void {
+    this.#watchers.add(changed);
+    return () => this.#watchers.delete(changed);
+  }
+
+  announce(): void {
+    for (const changed of [...this.#watchers]) changed();
+  }
+}

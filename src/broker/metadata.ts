@@ -1,0 +1,120 @@
+/** What there is: ApiVersions, Metadata, FindCoordinator. */
+import { apiVersions } from '../kafka/protocol/api-versions.ts';
+import { KafkaErrorCode } from '../kafka/protocol/error-codes.ts';
+import { findCoordinator } from '../kafka/protocol/find-coordinator.ts';
+import { metadata } from '../kafka/protocol/metadata.ts';
+import type { ApiTable } from './api-table.ts';
+import type { BrokerState } from './state.ts';
+import type { Topic } from './topics.ts';
+
+const GROUP_KEY = 0;
+const TRANSACTION_KEY = 1;
+/** "Not asked for", in the fields of authorized operations. */
+const NO_OPERATIONS = -2_147_483_648;
+const NO_ID = '0'.repeat(32);
+
+export function serveMetadata(table: ApiTable, state: BrokerState): void {
+  table.serve(apiVersions, (_request, answer) => {
+    answer({ errorCode: KafkaErrorCode.NONE, ...offered(table), throttleTimeMs: 0 });
+  });
+
+  table.serve(metadata, (request, answer) => {
+    const wish = request.allowAutoTopicCreation ? 'create' : 'refuse';
+    const topics =
+      request.topics === null
+        ? state.topics.all().map(described)
+        : request.topics.map(({ name, topicId }) => found(state, name, topicId, wish));
+    answer({
+      throttleTimeMs: 0,
+      brokers: state.nodes().map(({ id, host, port }) => ({ nodeId: id, host, port, rack: null })),
+      clusterId: state.clusterId,
+      controllerId: 0,
+      topics,
+      clusterAuthorizedOperations: NO_OPERATIONS,
+    });
+  });
+
+  table.serve(findCoordinator, (request, answer, { version }) => {
+    const find = (key: string) => coordinator(state, key, request.keyType);
+    if (version >= 4) answer({ coordinators: request.coordinatorKeys.map(find) });
+    else answer(find(request.key));
+  });
+}
+
+/** The body of ApiVersions; transactions v1 is what `transaction.version` 1 stands for. */
+export function offered(table: ApiTable) {
+  return {
+    apiKeys: table.offered().map(({ key, min, max }) => ({
+      apiKey: key,
+      minVersion: min,
+      maxVersion: max,
+    })),
+    supportedFeatures: [{ name: 'transaction.version', minVersion: 0, maxVersion: 1 }],
+    finalizedFeaturesEpoch: 1,
+    finalizedFeatures: [{ name: 'transaction.version', maxVersionLevel: 1, minVersionLevel: 1 }],
+  };
+}
+
+function found(
+  state: BrokerState,
+  name: string | null,
+  topicId: string,
+  wish: 'create' | 'refuse',
+) {
+  const topic = name === null ? state.topics.findById(topicId) : state.topics.find(name);
+  if (topic !== undefined) return described(topic);
+  if (name === null) return missing(null, topicId, KafkaErrorCode.UNKNOWN_TOPIC_ID);
+  if (wish === 'refuse' || state.settings.unknownTopics === 'refuse') {
+    return missing(name, NO_ID, KafkaErrorCode.UNKNOWN_TOPIC_OR_PARTITION);
+  }
+  const spec = { name, partitions: -1, replicationFactor: -1, assignments: [], configs: [] };
+  const fault = state.topics.fault(spec);
+  return fault === null
+    ? described(state.topics.create(spec))
+    : missing(name, NO_ID, fault.errorCode);
+}
+
+function described(topic: Topic) {
+  return {
+    errorCode: KafkaErrorCode.NONE as number,
+    name: topic.name as string | null,
+    topicId: topic.id,
+    isInternal: false,
+    partitions: topic.partitions.map(({ index, leader, log }) => ({
+      errorCode: KafkaErrorCode.NONE as number,
+      partitionIndex: index,
+      leaderId: leader,
+      leaderEpoch: log.leaderEpoch,
+      replicaNodes: [leader],
+      isrNodes: [leader],
+      offlineReplicas: [] as number[],
+    })),
+    topicAuthorizedOperations: NO_OPERATIONS,
+  };
+}
+
+function missing(
+  name: string | null,
+  topicId: string,
+  errorCode: number,
+): ReturnType<typeof described> {
+  return {
+    errorCode,
+    name,
+    topicId,
+    isInternal: false,
+    partitions: [],
+    topicAuthorizedOperations: NO_OPERATIONS,
+  };
+}
+
+function coordinator(state: BrokerState, key: string, keyType: number) {
+  if (keyType !== GROUP_KEY && keyType !== TRANSACTION_KEY) {
+    const errorCode: number = KafkaErrorCode.INVALID_REQUEST;
+    return { key, nodeId: -1, host: '', port: -1, errorCode, errorMessage: 'unknown key type' };
+  }
+  const nodeId = state.coordinatorOf(keyType === GROUP_KEY ? 'group' : 'transaction', key);
+  const { host, port } = state.nodes()[nodeId]!;
+  const errorMessage: string | null = null;
+  return { key, nodeId, host, port, errorCode: KafkaErrorCode.NONE as number, errorMessage };
+}

@@ -1,0 +1,41 @@
+/** Options of the embedded broker, with the names that Kafka gives them in the comments. */
+import type { Ports } from '../ports.ts';
+
+export interface BrokerOptions {
+  readonly ports: Ports;
+  /** Nodes that this one object plays, 1 to 9; partitions and coordinators are spread over them. */
+  readonly nodes?: number;
+  /**
+   * Mean delay in milliseconds between the answer to EndTxn and a transaction marker; each marker
+   * takes its own between 0 and twice of it. Default 1. Never synchronous, 0 included.
+   */
+  readonly markerDelayMs?: number;
+  /** `auto.create.topics.enable`; default `refuse`. */
+  readonly unknownTopics?: 'create' | 'refuse';
+  /** `num.partitions`, for topics created without a count; default 1. */
+  readonly partitionsDefault?: number;
+  /** `group.initial.rebalance.delay.ms`; default 0. */
+  readonly initialRebalanceDelayMs?: number;
+  /** `group.min.session.timeout.ms`; default 1,000. */
+  readonly sessionTimeoutMinMs?: number;
+  /** `group.max.session.timeout.ms`; default 1,800,000. */
+  readonly sessionTimeoutMaxMs?: number;
+  /** `transaction.max.timeout.ms`; default 900,000. */
+  readonly transactionTimeoutMaxMs?: number;
+  /** `offset.metadata.max.bytes`; default 4,096. Like Kafka it counts UTF-16 units. */
+  readonly offsetMetadataMax?: number;
+}
+
+export type BrokerSettings = Required<BrokerOptions>;
+
+export const BROKER_DEFAULTS: Omit<BrokerSettings, 'ports'> = Object.freeze({
+  nodes: 1,
+  markerDelayMs: 1,
+  unknownTopics: 'refuse',
+  partitionsDefault: 1,
+  initialRebalanceDelayMs: 0,
+  sessionTimeoutMinMs: 1_000,
+  sessionTimeoutMaxMs: 1_800_000,
+  transactionTimeoutMaxMs: 900_000,
+  offsetMetadataMax: 4_096,
+});
