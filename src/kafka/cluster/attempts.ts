@@ -1,0 +1,41 @@
+/**
+ * Repeats an idempotent lookup until it succeeds, meets an error that repeating cannot mend, or has
+ * used up its time. Only for requests that change nothing: metadata, coordinators, versions.
+ */
+import { EscapementError } from '../../errors.ts';
+import type { Ports } from '../../ports.ts';
+
+const PAUSE_FIRST_MS = 20;
+const PAUSE_MAX_MS = 500;
+
+export interface Attempts {
+  readonly ports: Ports;
+  /** From the first attempt; the last error is thrown when no pause fits in any more. */
+  readonly timeoutMs: number;
+  readonly onFailure?: (error: EscapementError, attempt: number) => void;
+}
+
+export async function repeat<T>(attempts: Attempts, lookup: () => Promise<T>): Promise<T> {
+  const { clock, timers } = attempts.ports;
+  const deadline = clock.monotonic() + attempts.timeoutMs;
+  let pause = PAUSE_FIRST_MS;
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await lookup();
+    } catch (error) {
+      if (!isPassing(error)) throw error;
+      if (clock.monotonic() + pause > deadline) throw error;
+      attempts.onFailure?.(error, attempt);
+    }
+    await timers.sleep(pause);
+    pause = Math.min(pause * 2, PAUSE_MAX_MS);
+  }
+}
+
+/** `indefinite` too: the fate of a request that changes nothing does not matter. */
+export function isPassing(error: unknown): error is EscapementError {
+  return (
+    error instanceof EscapementError &&
+    (error.decision === 'retry' || error.code === 'REQUEST_FATE_UNKNOWN')
+  );
+}

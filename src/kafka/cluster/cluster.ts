@@ -1,0 +1,273 @@
+/**
+ * What is known of a Kafka cluster, and the way every typed request takes to it.
+ *
+ * Used by producer, group, fetch, admin and state. Owns the caches of versions, leaders and
+ * coordinators. `send` itself repeats nothing: whether a request may be sent again depends on what
+ * it changes, which only its caller knows.
+ *
+ * I1. A cached leader or coordinator is a guess: a broker that refuses it makes the caller forget it
+ *     (`forgetLeader`, `forgetCoordinator`) and ask again.
+ * I2. Looking a topic up never creates it.
+ * I3. Every lookup ends: it succeeds, or throws after `requestTimeoutMs`.
+ */
+import { EscapementError } from '../../errors.ts';
+import type { Ports } from '../../ports.ts';
+import type { Log } from '../../telemetry/log.ts';
+import { decodeResponse, encodeRequest } from '../protocol/codec.ts';
+import { brokerError, KafkaErrorCode } from '../protocol/error-codes.ts';
+import { findCoordinator } from '../protocol/find-coordinator.ts';
+import { metadata } from '../protocol/metadata.ts';
+import type { Api, Response } from '../protocol/schema.ts';
+import { type Lane, type Transport, TransportError } from '../transport/transport.ts';
+import { type Attempts, repeat } from './attempts.ts';
+import { type CoordinatorKind, Coordinators } from './coordinators.ts';
+import { type NodeId, NodeVersions, type VersionRange } from './versions.ts';
+
+export interface ClusterOptions {
+  readonly transport: Transport;
+  readonly ports: Ports;
+  readonly log: Log;
+  /** Deadline of one request, and of a lookup with its repetitions. Default 30,000. */
+  readonly requestTimeoutMs?: number;
+  /** How long `start` tries to reach a bootstrap broker. Default 10,000. */
+  readonly startTimeoutMs?: number;
+}
+
+export interface SendOptions extends VersionRange {
+  readonly lane: Lane;
+  /** Default: `requestTimeoutMs`. A request that waits on the broker adds its waiting time. */
+  readonly timeoutMs?: number;
+}
+
+export interface TopicState {
+  readonly partitions: number;
+  /** Node id by partition; -1: no leader now. */
+  readonly leaders: number[];
+}
+
+/** FindCoordinator 4 asks for many keys at once, which nobody here needs. */
+const FIND_COORDINATOR_VERSION_MAX = 3;
+
+export class Cluster {
+  readonly requestTimeoutMs: number;
+  readonly ports: Ports;
+  readonly log: Log;
+  readonly #transport: Transport;
+  readonly #startTimeoutMs: number;
+  readonly #versions: NodeVersions;
+  readonly #coordinators: Coordinators;
+  readonly #leaders = new Map<string, readonly number[]>();
+  readonly #looking = new Map<string, Promise<TopicState>>();
+  #brokerCount = 0;
+  #controller: NodeId = 'any';
+
+  constructor(options: ClusterOptions) {
+    this.ports = options.ports;
+    this.log = options.log;
+    this.requestTimeoutMs = options.requestTimeoutMs ?? 30_000;
+    this.#startTimeoutMs = options.startTimeoutMs ?? 10_000;
+    this.#transport = options.transport;
+    this.#versions = new NodeVersions(options.transport, this.requestTimeoutMs);
+    this.#coordinators = new Coordinators({
+      find: (body) =>
+        this.send('any', findCoordinator, body, {
+          lane: 'transaction',
+          versionMax: FIND_COORDINATOR_VERSION_MAX,
+        }),
+      learn: (nodes) => this.#transport.learn(nodes),
+      repeat: (lookup) => repeat(this.#attempts(this.requestTimeoutMs), lookup),
+    });
+  }
+
+  /** Reaches a bootstrap broker and learns the nodes. */
+  async start(): Promise<void> {
+    const attempts = this.#attempts(this.#startTimeoutMs);
+    await repeat(
+      {
+        ...attempts,
+        onFailure: (error, attempt) => {
+          if (attempt === 1) this.log.warn({ error: error.message }, 'cluster.unreachable');
+        },
+      },
+      () => this.#metadata([]),
+    );
+  }
+
+  /** Closes the transport: requests under way reject. */
+  close(): Promise<void> {
+    return this.#transport.close();
+  }
+
+  /** Brokers of the last metadata answer. */
+  get brokerCount(): number {
+    return this.#brokerCount;
+  }
+
+  /** Where topics are created and deleted; in KRaft mode every broker passes that on. */
+  get controller(): NodeId {
+    return this.#controller;
+  }
+
+  /**
+   * One request, one answer, no repetition. A body that differs by version is given as a function.
+   * Rejects with `TransportError`, `BROKER_TOO_OLD` or `PROTOCOL_MALFORMED`.
+   */
+  send<Req, Res>(
+    node: NodeId,
+    api: Api<Req, Res>,
+    body: NoInfer<Req> | ((version: number) => NoInfer<Req>),
+    options: SendOptions,
+  ): Promise<Res> {
+    let version: number | null;
+    try {
+      version = this.#versions.known(node, api, options);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    if (version !== null) return this.#request(node, api, version, body, options);
+    return this.#versions.ask(node).then(() => {
+      // Forgotten again between the answer and here: the connection failed.
+      const asked = this.#versions.known(node, api, options);
+      if (asked !== null) return this.#request(node, api, asked, body, options);
+      throw new TransportError('never-sent', `The connection to node ${node} was lost.`);
+    });
+  }
+
+  /** Fresh from a broker. Topics that do not exist are absent. */
+  topics(names: readonly string[]): Promise<ReadonlyMap<string, TopicState>> {
+    return repeat(this.#attempts(this.requestTimeoutMs), () => this.#metadata(names));
+  }
+
+  /** Waits for an election, and for a topic that was just created, until `requestTimeoutMs`. */
+  leaderOf(topic: string, partition: number): Promise<number> {
+    const leader = this.#leaders.get(topic)?.[partition];
+    if (leader !== undefined && leader >= 0) return Promise.resolve(leader);
+    return repeat(this.#attempts(this.requestTimeoutMs), async () => {
+      const { leaders } = await this.#look(topic);
+      const found = leaders[partition];
+      const at = { topic, partition };
+      if (found === undefined) {
+        throw new EscapementError(
+          'TOPIC_MISMATCH',
+          `Topic '${topic}' has ${leaders.length} partitions, so there is no partition ${partition}.`,
+          { at },
+        );
+      }
+      if (found >= 0) return found;
+      throw brokerError(KafkaErrorCode.LEADER_NOT_AVAILABLE, `Leader of ${topic}-${partition}`, at);
+    });
+  }
+
+  forgetLeader(topic: string, _partition: number): void {
+    // One answer names the leaders of all partitions, so all are asked for again.
+    this.#leaders.delete(topic);
+  }
+
+  coordinator(kind: CoordinatorKind, key: string): Promise<number> {
+    return this.#coordinators.of(kind, key);
+  }
+
+  forgetCoordinator(kind: CoordinatorKind, key: string): void {
+    this.#coordinators.forget(kind, key);
+  }
+
+  #request<Req, Res>(
+    node: NodeId,
+    api: Api<Req, Res>,
+    apiVersion: number,
+    body: Req | ((version: number) => Req),
+    options: SendOptions,
+  ): Promise<Res> {
+    let encoded: Buffer;
+    try {
+      const given = typeof body === 'function' ? (body as (v: number) => Req)(apiVersion) : body;
+      encoded = encodeRequest(api, apiVersion, given as NoInfer<Req>);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    const timeoutMs = options.timeoutMs ?? this.requestTimeoutMs;
+    return this.#transport
+      .request(node, {
+        apiKey: api.key,
+        apiVersion,
+        body: encoded,
+        timeoutMs,
+        lane: options.lane,
+      })
+      .then(
+        (answer) => decodeResponse(api, apiVersion, answer),
+        (error: unknown) => {
+          if (error instanceof TransportError) this.#lost(node);
+          throw error;
+        },
+      );
+  }
+
+  #lost(node: NodeId): void {
+    this.#versions.forget(node);
+    if (node !== 'any') this.#coordinators.forgetNode(node);
+  }
+
+  /** Lookups of one topic at the same time share one request. */
+  #look(topic: string): Promise<TopicState> {
+    const running = this.#looking.get(topic);
+    if (running !== undefined) return running;
+    const looking = this.#metadata([topic]).then((topics) => {
+      const state = topics.get(topic);
+      if (state !== undefined) return state;
+      throw brokerError(KafkaErrorCode.UNKNOWN_TOPIC_OR_PARTITION, `Topic '${topic}'`, { topic });
+    });
+    this.#looking.set(topic, looking);
+    const finished = () => this.#looking.delete(topic);
+    looking.then(finished, finished);
+    return looking;
+  }
+
+  async #metadata(names: readonly string[]): Promise<ReadonlyMap<string, TopicState>> {
+    const answer = await this.send(
+      'any',
+      metadata,
+      { topics: names.map((name) => ({ name })), allowAutoTopicCreation: false },
+      { lane: 'transaction', versionMin: 4 },
+    );
+    this.#transport.learn(
+      answer.brokers.map(({ nodeId, host, port }) => ({ id: nodeId, host, port })),
+    );
+    this.#brokerCount = answer.brokers.length;
+    this.#controller = answer.controllerId >= 0 ? answer.controllerId : 'any';
+    const topics = new Map<string, TopicState>();
+    for (const topic of answer.topics) {
+      const state = stateOf(topic);
+      if (topic.name === null) continue;
+      if (state === null) {
+        this.#leaders.delete(topic.name);
+        continue;
+      }
+      topics.set(topic.name, state);
+      this.#leaders.set(topic.name, state.leaders);
+    }
+    return topics;
+  }
+
+  #attempts(timeoutMs: number): Attempts {
+    return { ports: this.ports, timeoutMs };
+  }
+}
+
+/** Null: the topic does not exist. */
+function stateOf(topic: Response<typeof metadata>['topics'][number]): TopicState | null {
+  const { errorCode, name, partitions } = topic;
+  if (errorCode === KafkaErrorCode.UNKNOWN_TOPIC_OR_PARTITION) return null;
+  // While leaders are being elected the topic carries this code, and its partitions are listed.
+  const electing = errorCode === KafkaErrorCode.LEADER_NOT_AVAILABLE && partitions.length > 0;
+  if (errorCode !== 0 && !electing) {
+    throw brokerError(errorCode, `Metadata of topic '${name}'`, { topic: name ?? '' });
+  }
+  const leaders: number[] = new Array(partitions.length).fill(-1);
+  for (const { partitionIndex, leaderId, errorCode: code } of partitions) {
+    if (partitionIndex < leaders.length && code !== KafkaErrorCode.LEADER_NOT_AVAILABLE) {
+      leaders[partitionIndex] = leaderId;
+    }
+  }
+  return { partitions: partitions.length, leaders };
+}
