@@ -5,7 +5,12 @@ import { describeReal } from './real/parts.ts';
 import { sharedApicurio, sharedKafka } from './real/shared.ts';
 
 function foreignClient(bootstrap: string): Kafka {
-  return new Kafka({ clientId: 'foreign', brokers: [bootstrap], logLevel: logLevel.NOTHING });
+  return new Kafka({
+    clientId: 'foreign',
+    brokers: [bootstrap],
+    logLevel: logLevel.NOTHING,
+    retry: { retries: 2 },
+  });
 }
 
 async function topicsOf(bootstrap: string): Promise<string[]> {

@@ -79,6 +79,9 @@ function serverSettings(port: number, controllerPort: number, logs: string) {
     'group.min.session.timeout.ms': '1000',
     'transaction.abort.timed.out.transaction.cleanup.interval.ms': '200',
     'log.cleaner.dedupe.buffer.size': '16777216',
+    // After a kill the controller holds the old registration for a session (9 s by default).
+    'broker.session.timeout.ms': '3000',
+    'broker.heartbeat.interval.ms': '500',
     // A stopping broker has nobody to hand its partitions to.
     'controlled.shutdown.enable': 'false',
   };

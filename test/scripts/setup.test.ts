@@ -1,0 +1,149 @@
+import { spawn } from 'node:child_process';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+
+const script = fileURLToPath(new URL('../../scripts/setup.mjs', import.meta.url));
+
+// A checkout of two files with an npm and a tsc that write down that they ran.
+const LOCK = { packages: { '': {}, 'node_modules/typescript': { version: '7.0.2' } } };
+const FAKE_TSC = `
+  const { appendFileSync, mkdirSync, writeFileSync, readFileSync } = require('node:fs');
+  appendFileSync('log', 'tsc ' + process.argv.slice(2).join(' ') + '\\n');
+  console.log('compiler talk');
+  if (readFileSync('src/a.ts', 'utf8').includes('broken')) process.exit(2);
+  setTimeout(() => { mkdirSync('dist', { recursive: true }); writeFileSync('dist/a.js', ''); }, 300);
+`;
+const FAKE_NPM = `
+  const { appendFileSync, mkdirSync, copyFileSync, existsSync, writeFileSync } = require('node:fs');
+  appendFileSync('log', 'npm ' + process.argv.slice(2).join(' ') + '\\n');
+  console.log('npm talk');
+  if (existsSync('offline')) { console.error('npm error ENOTFOUND'); process.exit(1); }
+  mkdirSync('node_modules/typescript/bin', { recursive: true });
+  copyFileSync('tools/tsc', 'node_modules/typescript/bin/tsc');
+  copyFileSync('package-lock.json', 'node_modules/.package-lock.json');
+`;
+
+let root: string;
+const at = (path: string): string => join(root, path);
+const log = (): string[] =>
+  existsSync(at('log')) ? readFileSync(at('log'), 'utf8').trim().split('\n') : [];
+
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), 'escapement-setup-'));
+  for (const folder of ['scripts', 'src', 'topologies', 'tools']) mkdirSync(at(folder));
+  copyFileSync(script, at('scripts/setup.mjs'));
+  writeFileSync(at('package.json'), '{"type":"commonjs"}');
+  writeFileSync(at('package-lock.json'), JSON.stringify(LOCK));
+  writeFileSync(at('src/a.ts'), 'const a = 1;');
+  writeFileSync(at('tools/tsc'), FAKE_TSC);
+  writeFileSync(at('tools/npm-cli.js'), FAKE_NPM);
+});
+afterEach(() => rmSync(root, { recursive: true, force: true }));
+
+interface Outcome {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function setUp(): Promise<Outcome> {
+  return new Promise((resolve) => {
+    const child = spawn(process.execPath, [at('scripts/setup.mjs')], {
+      cwd: root,
+      env: { ...process.env, npm_execpath: at('tools/npm-cli.js'), NODE_ENV: 'production' },
+    });
+    let stdout = '';
+    let stderr = '';
+    child.stdout.on('data', (piece) => {
+      stdout += piece;
+    });
+    child.stderr.on('data', (piece) => {
+      stderr += piece;
+    });
+    child.on('close', (code) => resolve({ code, stdout, stderr }));
+  });
+}
+
+describe('setup', () => {
+  test('installs and compiles on a fresh clone and says nothing on stdout', async () => {
+    const { code, stdout, stderr } = await setUp();
+    expect(stderr).toContain('npm talk');
+    expect(stderr).toContain('compiler talk');
+    expect({ code, stdout }).toEqual({ code: 0, stdout: '' });
+    expect(log()).toEqual([
+      'npm ci --include=dev --ignore-scripts --no-audit --no-fund',
+      'tsc -b src topologies',
+    ]);
+  });
+
+  test('does nothing, quickly, when nothing changed', async () => {
+    await setUp();
+    const begun = performance.now();
+    expect(await setUp()).toEqual({ code: 0, stdout: '', stderr: '' });
+    expect(performance.now() - begun).toBeLessThan(2_000);
+    expect(log()).toHaveLength(2);
+  });
+
+  test('only compiles when a source changed', async () => {
+    await setUp();
+    writeFileSync(at('src/a.ts'), 'const a = 2;');
+    await setUp();
+    expect(log().slice(2)).toEqual(['tsc -b src topologies']);
+  });
+
+  test('installs again when the lock file asks for another version', async () => {
+    await setUp();
+    const newer = { packages: { 'node_modules/typescript': { version: '7.0.3' } } };
+    writeFileSync(at('package-lock.json'), JSON.stringify(newer));
+    await setUp();
+    expect(log().map((entry) => entry.split(' ')[0])).toEqual(['npm', 'tsc', 'npm', 'tsc']);
+  });
+
+  test('works once when two commands start at once', async () => {
+    const [one, two] = await Promise.all([setUp(), setUp()]);
+    expect([one.code, two.code]).toEqual([0, 0]);
+    expect(log()).toHaveLength(2);
+    expect(one.stderr + two.stderr).toContain('waiting for it');
+  });
+
+  test('takes over the lock of a process that is gone', async () => {
+    mkdirSync(at('.cache'));
+    writeFileSync(at('.cache/setup.lock'), '999999999');
+    const { code, stderr } = await setUp();
+    expect(stderr).toContain('the setup of process 999999999 did not end');
+    expect(code).toBe(0);
+    expect(existsSync(at('.cache/setup.lock'))).toBe(false);
+  });
+
+  test('compiles again after a compile that failed', async () => {
+    await setUp();
+    writeFileSync(at('src/a.ts'), 'broken');
+    const failed = await setUp();
+    expect(failed.code).toBe(1);
+    expect(failed.stderr).toContain('tsc -b src topologies failed with exit code 2');
+    writeFileSync(at('src/a.ts'), 'const a = 1;');
+    expect((await setUp()).code).toBe(0);
+    expect(log().filter((entry) => entry.startsWith('tsc'))).toHaveLength(3);
+  });
+
+  test('says what failed and what to do when npm fails', async () => {
+    writeFileSync(at('offline'), '');
+    const { code, stderr } = await setUp();
+    expect(code).toBe(1);
+    expect(stderr).toContain('npm error ENOTFOUND');
+    expect(stderr).toContain('npm ci --include=dev --ignore-scripts failed with exit code 1');
+    expect(stderr).toContain('Check the network');
+    expect(stderr).not.toContain('    at ');
+  });
+});
