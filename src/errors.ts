@@ -231,3 +231,10 @@ export function invariant(
     .join(' ');
   throw new EscapementError('INVARIANT_VIOLATED', shown === '' ? what : `${what}: ${shown}`);
 }
+
+/** What somebody else threw, as one of ours: a defect, unless it is one already. */
+export function asEscapementError(cause: unknown): EscapementError {
+  if (cause instanceof EscapementError) return cause;
+  const message = cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
+  return new EscapementError('INVARIANT_VIOLATED', message, { cause });
+}

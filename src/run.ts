@@ -1,0 +1,85 @@
+/**
+ * How people start an application: `run(topology, { kafka, applicationId })`.
+ *
+ * Part of the public door: it joins the runtime with the default transport, kafkajs.
+ */
+import type { Kafka, KafkaConfig } from 'kafkajs';
+import { type Options, resolveOptions } from './config/options.ts';
+import { Cluster } from './kafka/cluster/cluster.ts';
+import { kafkajsTransport } from './kafka/transport/kafkajs.ts';
+import type { Transport } from './kafka/transport/transport.ts';
+import { type Ports, systemPorts } from './ports.ts';
+import { planApplication } from './runtime/application-plan.ts';
+import { Instance } from './runtime/instance.ts';
+import type { InstanceState, RuntimeListener } from './runtime/listener.ts';
+import { type Log, silentLog } from './telemetry/log.ts';
+import type { Topology } from './topology/node.ts';
+
+export interface RunOptions extends Partial<Omit<Options, 'applicationId'>> {
+  /** Names the group, the internal topics and the transactional ids. Java: `application.id`. */
+  readonly applicationId: string;
+  /** A kafkajs client or its configuration (brokers, TLS, SASL), or another transport. */
+  readonly kafka: Kafka | KafkaConfig | { readonly transport: Transport };
+  /** Any pino-shaped logger. Default: silent. Keys and values of records are never logged. */
+  readonly log?: Log;
+  /** Told about states, restores and tasks. */
+  readonly listener?: RuntimeListener;
+  /** `handle` (default): SIGTERM and SIGINT stop the application in an orderly way. */
+  readonly signals?: 'handle' | 'ignore';
+  /** Clock, timers and randomness; for tests. */
+  readonly ports?: Ports;
+}
+
+export interface Application {
+  readonly state: InstanceState;
+  /** Ids of the tasks that process records here, `<sub-topology>_<partition>`. */
+  readonly runningTasks: readonly string[];
+  /** Commits what is finished, leaves the group, closes. Resolves when all is closed. */
+  stop(): Promise<void>;
+  /** Resolves after `stop`; rejects with the `EscapementError` that ended the application. */
+  stopped(): Promise<void>;
+}
+
+/**
+ * Starts one instance of an application and resolves when it has joined its group.
+ *
+ * Creates missing internal topics. Rejects with `OPTION_INVALID` (every problem at once),
+ * `CONNECTION_FAILED`, `TOPIC_MISMATCH`, `TOPOLOGY_INVALID`, or the registry's error; nothing keeps
+ * running then. Java: `new KafkaStreams(topology, config).start()`.
+ */
+export async function run(
+  topology: Topology | { build(): Topology },
+  given: RunOptions,
+): Promise<Application> {
+  const { kafka, log = silentLog, listener = {}, signals = 'handle', ports, ...rest } = given;
+  const options = resolveOptions(rest);
+  const contacts = ports ?? systemPorts;
+  const built = 'build' in topology ? topology.build() : topology;
+  const transport =
+    'transport' in kafka ? kafka.transport : kafkajsTransport(kafka, { ports: contacts, log });
+  const cluster = new Cluster({ transport, ports: contacts, log });
+  try {
+    await cluster.start();
+    const plan = await planApplication(built, cluster, options);
+    const instance = new Instance({ plan, cluster, options, ports: contacts, log, listener });
+    await instance.start();
+    if (signals === 'handle') stopOnSignals(instance);
+    return instance;
+  } catch (cause) {
+    await cluster.close();
+    throw cause;
+  }
+}
+
+function stopOnSignals(instance: Instance): void {
+  const stop = (): void => {
+    void instance.stop();
+  };
+  process.once('SIGTERM', stop);
+  process.once('SIGINT', stop);
+  const forget = (): void => {
+    process.removeListener('SIGTERM', stop);
+    process.removeListener('SIGINT', stop);
+  };
+  instance.stopped().then(forget, forget);
+}

@@ -1,0 +1,236 @@
+/**
+ * One running process of an application: its membership in the group, its tasks and their loop.
+ *
+ * Owned by `run`. The group member calls in with assigned, revoked and lost tasks; the loop gives
+ * each running task a slice of time and starts due commits; whatever fails ends here, as a decision.
+ *
+ * I1. Heartbeats never wait for the loop, and the loop never waits for a commit, a restore or user
+ *     code: it yields to input and output after every slice.
+ * I2. A task id is in `#tasks` at most once; what happens to an older life of it has no effect.
+ */
+import type { Options } from '../config/options.ts';
+import { asEscapementError, type EscapementError } from '../errors.ts';
+import { deleteRecords } from '../kafka/admin/topics.ts';
+import type { Cluster } from '../kafka/cluster/cluster.ts';
+import { Fetcher } from '../kafka/fetch/fetcher.ts';
+import { GroupMember } from '../kafka/group/member.ts';
+import type { Ports, Timer } from '../ports.ts';
+import type { Log } from '../telemetry/log.ts';
+import type { ApplicationPlan } from './application-plan.ts';
+import type { InstanceState, RuntimeListener } from './listener.ts';
+import { Signal } from './signal.ts';
+import { TaskLife } from './task-life.ts';
+
+export interface InstanceParts {
+  readonly plan: ApplicationPlan;
+  readonly cluster: Cluster;
+  readonly options: Options;
+  readonly ports: Ports;
+  readonly log: Log;
+  readonly listener: RuntimeListener;
+}
+
+/** Least time a task gets in one round, so that many tasks do not make the loop all overhead. */
+const SLICE_LEAST_MS = 2;
+
+export class Instance {
+  readonly #parts: InstanceParts;
+  readonly #signal: Signal;
+  readonly #fetcher: Fetcher;
+  readonly #member: GroupMember;
+  readonly #tasks = new Map<string, TaskLife>();
+  #state: InstanceState = 'starting';
+  #stopping: Promise<void> | null = null;
+  #failure: EscapementError | null = null;
+  #purgeTimer: Timer | null = null;
+  #assignedOnce = false;
+  readonly #stopped: Promise<void>;
+  #resolveStopped: () => void = () => {};
+
+  constructor(parts: InstanceParts) {
+    this.#parts = parts;
+    const { cluster, options, ports, log, plan } = parts;
+    this.#signal = new Signal(ports.timers);
+    this.#stopped = new Promise((resolve) => {
+      this.#resolveStopped = resolve;
+    });
+    this.#fetcher = new Fetcher({
+      cluster,
+      ports,
+      log,
+      bytesPerPartitionMax: options.fetchBytesPerPartitionMax,
+      arrived: this.#signal.wake,
+    });
+    this.#member = new GroupMember({
+      cluster,
+      ports,
+      log,
+      groupId: options.applicationId,
+      instanceId: options.instanceId,
+      topics: plan.inputTopics,
+      tasks: async () => plan.tasks.map(({ id, inputs }) => ({ id, partitions: inputs })),
+      sessionTimeoutMs: options.sessionTimeoutMs,
+      heartbeatIntervalMs: options.heartbeatIntervalMs,
+      rebalanceTimeoutMs: options.rebalanceTimeoutMs,
+      listener: {
+        assigned: (ids) => this.#assigned(ids),
+        revoked: (ids) => this.#revoked(ids),
+        lost: (reason) => this.#lost(reason),
+        failed: (error) => this.fail(error),
+      },
+    });
+  }
+
+  get state(): InstanceState {
+    return this.#state;
+  }
+
+  /** Tasks that process records now. */
+  get runningTasks(): readonly string[] {
+    return [...this.#tasks.values()].filter((life) => life.isRunning).map((life) => life.id);
+  }
+
+  /** Joins the group and begins to work. Rejects when the membership is refused. */
+  async start(): Promise<void> {
+    this.#setState('rebalancing');
+    await this.#member.start();
+    this.#schedulePurge();
+    void this.#loop();
+  }
+
+  /** Resolves when stopped by `stop`; rejects with the error that made the instance stop. */
+  async stopped(): Promise<void> {
+    await this.#stopped;
+    if (this.#failure !== null) throw this.#failure;
+  }
+
+  /** Finishes the running steps within the bound, leaves or stays in the group, closes. */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#close();
+    return this.#stopping;
+  }
+
+  /** Stops because of an error; the first one counts. */
+  fail(error: EscapementError): void {
+    if (this.#failure !== null || this.#stopping !== null) return;
+    this.#failure = error;
+    const { log, listener } = this.#parts;
+    log.error({ code: error.code, reason: error.message, ...error.at }, 'instance stops');
+    listener.failed?.(error);
+    void this.stop();
+  }
+
+  async #loop(): Promise<void> {
+    const { ports } = this.#parts;
+    while (this.#stopping === null) {
+      let worked = false;
+      let lookAgainAt = Number.POSITIVE_INFINITY;
+      try {
+        const slice = this.#sliceMs();
+        for (const life of this.#tasks.values()) {
+          if (life.work(ports.clock.monotonic() + slice) === 'worked') worked = true;
+          lookAgainAt = Math.min(lookAgainAt, life.commitIfDue(ports.clock.monotonic()));
+        }
+      } catch (cause) {
+        this.fail(asEscapementError(cause));
+        return;
+      }
+      this.#showState();
+      if (worked) await ports.timers.turn();
+      else await this.#signal.sleep(lookAgainAt - ports.clock.monotonic());
+    }
+  }
+
+  #sliceMs(): number {
+    return Math.max(SLICE_LEAST_MS, this.#parts.options.sliceMs / Math.max(1, this.#tasks.size));
+  }
+
+  #assigned(ids: readonly string[]): void {
+    this.#assignedOnce = true;
+    for (const id of ids) {
+      if (this.#tasks.has(id) || this.#stopping !== null) continue;
+      const life = new TaskLife({
+        ...this.#parts,
+        id,
+        group: this.#member,
+        fetcher: this.#fetcher,
+        wake: this.#signal.wake,
+        ended: (reason) => this.#ended(life, reason),
+        failed: (error) => this.fail(error),
+      });
+      this.#tasks.set(id, life);
+      life.begin();
+    }
+    this.#signal.wake();
+  }
+
+  async #revoked(ids: readonly string[]): Promise<void> {
+    const lives = ids.flatMap((id) => this.#tasks.get(id) ?? []);
+    await Promise.all(lives.map((life) => life.finish('revoked')));
+    this.#signal.wake();
+  }
+
+  async #lost(reason: EscapementError): Promise<void> {
+    const { log } = this.#parts;
+    log.warn({ code: reason.code, reason: reason.message }, 'tasks lost');
+    for (const life of this.#tasks.values()) life.drop('lost');
+    this.#signal.wake();
+  }
+
+  #ended(life: TaskLife, reason: 'revoked' | 'lost' | 'stopped'): void {
+    if (this.#tasks.get(life.id) === life) this.#tasks.delete(life.id);
+    this.#parts.listener.taskClosed?.(life.id, reason);
+  }
+
+  async #close(): Promise<void> {
+    const { cluster, log, options } = this.#parts;
+    this.#setState('stopping');
+    this.#signal.wake();
+    this.#purgeTimer?.cancel();
+    await Promise.all([...this.#tasks.values()].map((life) => life.finish('stopped')));
+    const leave = options.instanceId === null ? options.onClose : 'stay';
+    await this.#member.stop({ leave }).catch((error: unknown) => {
+      log.warn({ reason: String(error) }, 'leaving the group failed');
+    });
+    await this.#fetcher.close();
+    await cluster.close();
+    this.#setState(this.#failure === null ? 'stopped' : 'failed');
+    this.#resolveStopped();
+  }
+
+  #showState(): void {
+    if (this.#stopping !== null || !this.#assignedOnce) return;
+    const all = [...this.#tasks.values()];
+    this.#setState(all.every((life) => life.isRunning) ? 'running' : 'rebalancing');
+  }
+
+  #setState(state: InstanceState): void {
+    if (state === this.#state) return;
+    this.#state = state;
+    this.#parts.log.info({ state }, 'instance state');
+    this.#parts.listener.stateChanged?.(state);
+  }
+
+  /** Repartition records are deleted once a committed step has read them, never before. */
+  #schedulePurge(): void {
+    const { ports, options } = this.#parts;
+    this.#purgeTimer = ports.timers.after(options.repartitionPurgeIntervalMs, () => {
+      void this.#purge().finally(() => {
+        if (this.#stopping === null) this.#schedulePurge();
+      });
+    });
+  }
+
+  async #purge(): Promise<void> {
+    const { plan, cluster, log } = this.#parts;
+    const targets = [...this.#tasks.values()].flatMap((life) =>
+      life.committedInputs().filter(({ topic }) => plan.repartitionTopics.has(topic)),
+    );
+    if (targets.length === 0) return;
+    try {
+      await deleteRecords(cluster, targets);
+    } catch (cause) {
+      log.warn({ reason: String(cause) }, 'purging repartition topics failed');
+    }
+  }
+}

@@ -1,0 +1,296 @@
+/**
+ * The life of one task in one instance, from its assignment to its end.
+ *
+ *   assigning ──► running ◄──► recovering ──► (assigning again: another owner ran)
+ *       │            │              │
+ *       └────────────┴──────────────┴──► finishing ──► ended
+ *
+ * Failures become decisions here. A fenced or lost task is a state, logged as such, not a crash.
+ */
+import type { Options } from '../config/options.ts';
+import { asEscapementError, EscapementError } from '../errors.ts';
+import type { Cluster } from '../kafka/cluster/cluster.ts';
+import type { Fetcher } from '../kafka/fetch/fetcher.ts';
+import { TransactionalSession } from '../kafka/producer/session.ts';
+import type { TopicPartition } from '../kafka/topic-partition.ts';
+import type { Ports } from '../ports.ts';
+import type { Log } from '../telemetry/log.ts';
+import { decide } from '../transaction/decide.ts';
+import { StepIds } from '../transaction/step-id.ts';
+import type { ApplicationPlan } from './application-plan.ts';
+import { type AssignmentParts, assignTask, fenceAndRead, stillOwner } from './assignment.ts';
+import type { Committed } from './committed.ts';
+import type { GroupPort } from './group-port.ts';
+import type { RuntimeListener } from './listener.ts';
+import { Task } from './task.ts';
+import { beginRun } from './task-run.ts';
+import { TaskStores } from './task-stores.ts';
+
+export interface TaskLifeParts {
+  readonly id: string;
+  readonly plan: ApplicationPlan;
+  readonly cluster: Cluster;
+  readonly fetcher: Fetcher;
+  readonly group: GroupPort;
+  readonly options: Options;
+  readonly ports: Ports;
+  readonly log: Log;
+  readonly listener: RuntimeListener;
+  readonly wake: () => void;
+  readonly ended: (reason: EndReason) => void;
+  /** Stops the instance. */
+  readonly failed: (error: EscapementError) => void;
+}
+
+export type EndReason = 'revoked' | 'lost' | 'stopped';
+
+/** Fences in a row, without a commit between, after which two owners must be fighting over an id. */
+const FENCED_MAX = 3;
+const RETRY_FIRST_MS = 50;
+const RETRY_MOST_MS = 1_000;
+
+type LifeState = 'assigning' | 'running' | 'recovering' | 'finishing' | 'ended';
+
+export class TaskLife {
+  readonly id: string;
+  readonly #parts: TaskLifeParts;
+  readonly #session: TransactionalSession;
+  readonly #stepIds: StepIds;
+  #state: LifeState = 'assigning';
+  #task: Task | null = null;
+  #fencedInARow = 0;
+  #commitsAtFence = -1;
+  /** The assignment or recovery under way. */
+  #busy: Promise<void> = Promise.resolve();
+
+  constructor(parts: TaskLifeParts) {
+    this.id = parts.id;
+    this.#parts = parts;
+    const { cluster, options, ports, log } = parts;
+    this.#session = new TransactionalSession({
+      cluster,
+      transactionalId: `${options.applicationId}-${withDash(parts.id)}`,
+      transactionTimeoutMs: options.transactionTimeoutMs,
+      ports,
+      log,
+    });
+    this.#stepIds = new StepIds(ports.random);
+  }
+
+  get isRunning(): boolean {
+    return this.#state === 'running';
+  }
+
+  begin(): void {
+    this.#busy = this.#assign();
+  }
+
+  /** A slice of the loop. Throws what stops the instance. */
+  work(deadline: number): 'worked' | 'idle' {
+    if (this.#state !== 'running') return 'idle';
+    const task = this.#task!;
+    const worked = task.process(deadline);
+    if (task.failure !== null) this.#busy = this.#recover(task, task.failure);
+    return worked;
+  }
+
+  commitIfDue(now: number): number {
+    return this.#state === 'running' ? this.#task!.commitIfDue(now) : Number.POSITIVE_INFINITY;
+  }
+
+  /** Committed positions of the inputs, for purging. */
+  committedInputs(): readonly (TopicPartition & { readonly offset: number })[] {
+    const task = this.#task;
+    if (task === null) return [];
+    return task.plan.inputs.map((input, i) => ({ ...input, offset: task.committed.offsets[i]! }));
+  }
+
+  /** Ends the task: what is released is committed if that is possible within the bound. */
+  async finish(reason: 'revoked' | 'stopped'): Promise<void> {
+    if (this.#state === 'ended' || this.#state === 'finishing') return;
+    const wasRunning = this.#state === 'running';
+    this.#state = 'finishing';
+    if (wasRunning) {
+      const { timers } = this.#parts.ports;
+      let timer: { cancel(): void } | null = null;
+      const bound = new Promise<void>((resolve) => {
+        timer = timers.after(this.#parts.options.stopTimeoutMs, resolve);
+      });
+      await Promise.race([this.#task!.finish(), bound]);
+      (timer as { cancel(): void } | null)?.cancel();
+    }
+    this.#end(reason);
+  }
+
+  /** Ends the task at once, without a commit. */
+  drop(reason: EndReason): void {
+    if (this.#state !== 'ended') this.#end(reason);
+  }
+
+  #end(reason: EndReason): void {
+    this.#state = 'ended';
+    this.#task?.release();
+    this.#parts.log.info({ task: this.id, reason }, 'task closed');
+    this.#parts.ended(reason);
+  }
+
+  /** True while this life may still go from `assigning` or `recovering` to `running`. */
+  get #isOpen(): boolean {
+    return this.#state === 'assigning' || this.#state === 'recovering';
+  }
+
+  async #assign(): Promise<void> {
+    const { log, listener } = this.#parts;
+    await this.#untilDone(async () => {
+      const parts = this.#assignmentParts();
+      const committed = await assignTask(parts);
+      if (!this.#isOpen) return;
+      this.#task = this.#newTask(parts, committed);
+      this.#state = 'running';
+      log.info({ task: this.id, offsets: committed.offsets }, 'task running');
+      listener.taskStarted?.(this.id);
+    });
+    this.#parts.wake();
+  }
+
+  #newTask(parts: AssignmentParts, committed: Committed): Task {
+    const { plan, options, fetcher, ports, log, wake, group } = this.#parts;
+    return new Task(
+      {
+        plan: parts.plan,
+        session: this.#session,
+        stores: parts.stores,
+        stepIds: this.#stepIds,
+        options,
+        group,
+        clock: ports.clock,
+        wake,
+        begin: (from) =>
+          beginRun({
+            plan: parts.plan,
+            subTopology: parts.subTopology,
+            names: plan.names,
+            stores: parts.stores,
+            committed: from,
+            options,
+            fetcher,
+            ports,
+            log,
+            wake,
+            failed: this.#parts.failed,
+          }),
+      },
+      committed,
+    );
+  }
+
+  /** What became of the failed step, by the step id that is found once the old epoch is fenced. */
+  async #recover(task: Task, failure: EscapementError): Promise<void> {
+    this.#state = 'recovering';
+    const { log, group, plan, cluster, options } = this.#parts;
+    log.warn({ task: this.id, code: failure.code, reason: failure.message }, 'step failed');
+    await task.settled();
+    if (!this.#mayRecover(task, failure)) return;
+    if (this.#decisionOn(failure) === 'abort') await this.#session.abort().catch(() => {});
+    const taskPlan = plan.task(this.id);
+    await this.#untilDone(async () => {
+      const { generation } = group;
+      const resolution = await task.resolve(async () => {
+        const found = await fenceAndRead({
+          plan: taskPlan,
+          session: this.#session,
+          group,
+          cluster,
+          options,
+        });
+        await stillOwner({ plan: taskPlan, group }, generation);
+        return found;
+      });
+      if (!this.#isOpen) return;
+      log.info({ task: this.id, resolution }, 'step resolved');
+      if (resolution === 'another-owner') {
+        task.release();
+        this.#task = null;
+        this.#state = 'assigning';
+        await this.#assign();
+        return;
+      }
+      this.#state = 'running';
+    });
+    this.#parts.wake();
+  }
+
+  /** Repeats `attempt` while its failures are of the passing kind and the task is ours. */
+  async #untilDone(attempt: () => Promise<void>): Promise<void> {
+    for (let pause = RETRY_FIRST_MS; this.#isOpen; pause = Math.min(pause * 2, RETRY_MOST_MS)) {
+      try {
+        await attempt();
+        return;
+      } catch (cause) {
+        if (!this.#isOpen || !this.#mayRecover(this.#task, asEscapementError(cause))) return;
+      }
+      await this.#parts.ports.timers.sleep(pause);
+    }
+  }
+
+  #decisionOn(error: EscapementError) {
+    return decide(error, { membership: 'live' });
+  }
+
+  /** Ends the task or the instance where the decision says so; true: try to go on. */
+  #mayRecover(task: Task | null, error: EscapementError): boolean {
+    switch (this.#decisionOn(error)) {
+      case 'lost':
+        this.drop('lost');
+        return false;
+      case 'stop':
+      case 'record':
+        this.#parts.failed(error);
+        return false;
+      case 'fenced':
+        return this.#countFence(task, error);
+      default:
+        return true;
+    }
+  }
+
+  #countFence(task: Task | null, error: EscapementError): boolean {
+    const commits = task?.counts.commits ?? -1;
+    this.#fencedInARow = commits === this.#commitsAtFence ? this.#fencedInARow + 1 : 1;
+    this.#commitsAtFence = commits;
+    if (this.#fencedInARow <= FENCED_MAX) return true;
+    this.#parts.failed(
+      new EscapementError(
+        'TASK_FENCED',
+        `Task ${this.id} was fenced ${this.#fencedInARow} times in a row although the group gave ` +
+          `it to this instance: does another application use applicationId ` +
+          `'${this.#parts.options.applicationId}'?`,
+        { cause: error, decision: 'stop', at: { task: this.id } },
+      ),
+    );
+    return false;
+  }
+
+  #assignmentParts(): AssignmentParts {
+    const { plan, group, cluster, options, ports, listener } = this.#parts;
+    const subTopology = plan.subTopologyOf(this.id);
+    return {
+      plan: plan.task(this.id),
+      subTopology,
+      stores: new TaskStores(subTopology),
+      session: this.#session,
+      stepIds: this.#stepIds,
+      group,
+      cluster,
+      options,
+      ports,
+      listener,
+    };
+  }
+}
+
+/** `orders_3` as the tail of a transactional id: `orders-3`. */
+function withDash(taskId: string): string {
+  const cut = taskId.lastIndexOf('_');
+  return `${taskId.slice(0, cut)}-${taskId.slice(cut + 1)}`;
+}

@@ -1,0 +1,162 @@
+/** The launcher's dealings with the cluster: topics, input records, committed offsets. kafkajs does them. */
+import { type Admin, Kafka, logLevel, type Producer } from 'kafkajs';
+import { UsageError } from './options.ts';
+
+export const TOPICS = ['usage-events', 'invoices', 'usage-late', 'usage-dead'] as const;
+export const INPUT = 'usage-events';
+export const PARTITIONS = 3;
+export const APPLICATION_ID = 'billing';
+
+/** One record to write; the partition is given, so that nothing is partitioned twice. */
+export interface InputRecord {
+  readonly partition: number;
+  readonly key: Buffer | null;
+  readonly value: Buffer | null;
+  readonly timestamp: number;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+const SEND_RECORDS_MAX = 2_000;
+
+export class BillingCluster {
+  readonly #address: string;
+  readonly #admin: Admin;
+  readonly #producer: Producer;
+  /** Records written to each input partition. */
+  readonly written: number[] = new Array(PARTITIONS).fill(0);
+
+  constructor(address: string) {
+    this.#address = address;
+    const kafka = new Kafka({
+      clientId: 'billing-launcher',
+      brokers: [address],
+      logLevel: logLevel.NOTHING,
+      retry: { initialRetryTime: 50, maxRetryTime: 500, retries: 60 },
+    });
+    this.#admin = kafka.admin({ retry: { initialRetryTime: 50, maxRetryTime: 500, retries: 60 } });
+    this.#producer = kafka.producer({ idempotent: true, maxInFlightRequests: 1 });
+  }
+
+  async connect(): Promise<void> {
+    await assertReachable(this.#address);
+    await this.#admin.connect();
+    await this.#producer.connect();
+  }
+
+  async close(): Promise<void> {
+    await this.#producer.disconnect();
+    await this.#admin.disconnect();
+  }
+
+  /** Creates the topics; refuses what an earlier run or somebody else left. */
+  async prepareTopics(): Promise<void> {
+    const existing = new Set(await this.#admin.listTopics());
+    const group = await this.#committed();
+    const problems: string[] = [];
+    if (group.some((offset) => offset >= 0)) {
+      problems.push(`the group '${APPLICATION_ID}' has committed offsets`);
+    }
+    for (const topic of [...existing].filter(isOfThisRun)) {
+      const offsets = await this.#admin.fetchTopicOffsets(topic);
+      if (isFixed(topic) && offsets.length !== PARTITIONS) {
+        problems.push(`topic '${topic}' has ${offsets.length} partitions instead of ${PARTITIONS}`);
+      } else if (offsets.some(({ high }) => high !== '0')) {
+        problems.push(`topic '${topic}' is not empty`);
+      }
+    }
+    if (problems.length > 0) {
+      throw new UsageError(
+        `On ${this.#address}: ${problems.join('; ')}. Delete these topics and the group ` +
+          `'${APPLICATION_ID}', or use another broker.`,
+      );
+    }
+    const missing = TOPICS.filter((topic) => !existing.has(topic));
+    await this.#admin.createTopics({
+      waitForLeaders: true,
+      topics: missing.map((topic) => ({ topic, numPartitions: PARTITIONS })),
+    });
+  }
+
+  /** Deletes what the run made, the application's internal topics and its group included. */
+  async removeAll(): Promise<void> {
+    const topics = (await this.#admin.listTopics()).filter(isOfThisRun);
+    if (topics.length > 0) await this.#admin.deleteTopics({ topics });
+    await this.#admin.deleteGroups([APPLICATION_ID]).catch(() => {});
+  }
+
+  /** Writes in order within each partition. */
+  async write(records: readonly InputRecord[]): Promise<void> {
+    for (let from = 0; from < records.length; from += SEND_RECORDS_MAX) {
+      const chunk = records.slice(from, from + SEND_RECORDS_MAX);
+      await this.#producer.send({
+        topic: INPUT,
+        acks: -1,
+        messages: chunk.map(({ partition, key, value, timestamp, headers }) => ({
+          partition,
+          key,
+          value,
+          timestamp: String(timestamp),
+          ...(headers === undefined ? {} : { headers }),
+        })),
+      });
+      for (const { partition } of chunk) this.written[partition]! += 1;
+    }
+  }
+
+  /** Records of the input that committed steps have read. */
+  async progress(): Promise<number> {
+    return (await this.#committed()).reduce((sum, offset) => sum + Math.max(0, offset), 0);
+  }
+
+  /** Whether every written record was read by a committed step. */
+  async isDrained(): Promise<boolean> {
+    const committed = await this.#committed();
+    return committed.every((offset, partition) => offset >= this.written[partition]!);
+  }
+
+  async #committed(): Promise<number[]> {
+    const [input] = await this.#admin.fetchOffsets({ groupId: APPLICATION_ID, topics: [INPUT] })
+      .catch(() => []);
+    const offsets = new Array<number>(PARTITIONS).fill(-1);
+    for (const { partition, offset } of input?.partitions ?? []) {
+      if (partition < PARTITIONS) offsets[partition] = Number(offset);
+    }
+    return offsets;
+  }
+}
+
+function isFixed(topic: string): boolean {
+  return (TOPICS as readonly string[]).includes(topic);
+}
+
+function isOfThisRun(topic: string): boolean {
+  return isFixed(topic) || topic.startsWith(`${APPLICATION_ID}-`);
+}
+
+/** kafkajs would retry for long; a wrong address is said at once. */
+async function assertReachable(address: string): Promise<void> {
+  const { connect } = await import('node:net');
+  const cut = address.lastIndexOf(':');
+  await new Promise<void>((resolve, reject) => {
+    const socket = connect({
+      host: address.slice(0, cut),
+      port: Number(address.slice(cut + 1)),
+      timeout: 3_000,
+    });
+    const fail = (why: string): void => {
+      socket.destroy();
+      reject(
+        new UsageError(
+          `No Kafka broker answers at ${address} (${why}): start one there, or leave --broker ` +
+            `away to use the embedded broker.`,
+        ),
+      );
+    };
+    socket.once('connect', () => {
+      socket.end();
+      resolve();
+    });
+    socket.once('error', (error) => fail(error.message));
+    socket.once('timeout', () => fail('no answer within 3 s'));
+  });
+}

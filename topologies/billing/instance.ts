@@ -1,0 +1,75 @@
+/** One billing process: `node dist/topologies/billing/instance.js --broker … --registry … `. */
+import { Command } from 'commander';
+import { type Application, EscapementError, run } from 'escapement';
+import type { FreezeRequest, InstanceMessage } from './processes.ts';
+import { billing } from './topology.ts';
+import { registryAt } from './registry.ts';
+
+const command = new Command('billing-instance')
+  .description('Bills usage events from a Kafka broker until SIGTERM.')
+  .requiredOption('--broker <host:port>', 'Kafka broker')
+  .requiredOption('--registry <url>', 'Confluent-compatible schema registry')
+  .option('--instance-id <id>', 'stable name of this process (static membership)')
+  .option('--application-id <id>', 'name of the application', 'billing')
+  .option('--session-timeout-ms <n>', 'session timeout of the group', Number, 10_000)
+  .option('--heartbeat-interval-ms <n>', 'heartbeat interval of the group', Number, 3_000)
+  .parse();
+const options = command.opts<{
+  broker: string;
+  registry: string;
+  instanceId?: string;
+  applicationId: string;
+  sessionTimeoutMs: number;
+  heartbeatIntervalMs: number;
+}>();
+
+let application: Application | null = null;
+let recordsUntilFreeze = Number.POSITIVE_INFINITY;
+
+function tell(message: InstanceMessage, told?: () => void): void {
+  if (process.send === undefined) told?.();
+  else process.send(message, undefined, undefined, () => told?.());
+}
+
+/** Blocks the event loop for good while a record is in hand; the launcher kills what is left. */
+function freeze(partition: number, offset: number): void {
+  tell({ kind: 'frozen', partition, offset });
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+}
+
+function tellState(state: string): void {
+  tell({ kind: 'state', state, tasks: application?.runningTasks ?? [] });
+}
+
+process.on('message', (message: FreezeRequest) => {
+  recordsUntilFreeze = message.afterRecords;
+  tell({ kind: 'armed' });
+});
+
+const topology = billing(registryAt(options.registry), ({ partition, offset }) => {
+  recordsUntilFreeze -= 1;
+  if (recordsUntilFreeze === 0) freeze(partition, offset);
+});
+
+try {
+  application = await run(topology, {
+    applicationId: options.applicationId,
+    ...(options.instanceId === undefined ? {} : { instanceId: options.instanceId }),
+    kafka: { clientId: options.instanceId ?? 'billing', brokers: [options.broker] },
+    sessionTimeoutMs: options.sessionTimeoutMs,
+    heartbeatIntervalMs: options.heartbeatIntervalMs,
+    listener: {
+      stateChanged: tellState,
+      taskStarted: () => tellState(application?.state ?? 'rebalancing'),
+    },
+  });
+  tellState(application.state);
+  await application.stopped();
+  process.disconnect?.();
+} catch (error) {
+  const code = error instanceof EscapementError ? error.code : 'UNEXPECTED';
+  const reason = error instanceof Error ? error.message : String(error);
+  process.exitCode = 1;
+  tell({ kind: 'failed', code, reason }, () => process.disconnect?.());
+  if (process.send === undefined) console.error(`${code}: ${reason}`);
+}
