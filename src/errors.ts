@@ -150,6 +150,11 @@ export const ERRORS = {
     decision: 'stop',
     mend: 'Another application wrote into the changelog topic, or the store changed its type.',
   },
+  STORE_TOO_LARGE: {
+    meaning: 'A store partition needs more memory than its table can address (32 GiB).',
+    decision: 'stop',
+    mend: 'Use more partitions for the input, or shorter windows, so that each holds fewer rows.',
+  },
   TASK_FENCED: {
     meaning: 'Another owner initialised the transactional id of a task.',
     decision: 'fenced',
