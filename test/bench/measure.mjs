@@ -1,0 +1,152 @@
+/**
+ * Seeing an application from outside: its JSON lines, its committed offsets and its CPU in /proc.
+ * Nothing here asks the application about itself.
+ */
+import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { Kafka, logLevel } from 'kafkajs';
+import { BenchFailed } from './parts.mjs';
+
+const TICKS_PER_SECOND = 100; // USER_HZ, the same on every Linux
+const SAMPLE_MS = 25;
+const PARTITIONS = 4;
+
+/** User and system seconds of a process so far; null when it is gone. */
+export function cpuSeconds(pid) {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    // The command, second field, may hold spaces and brackets; fields are counted after it.
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+  } catch (error) {
+    if (error.code === 'ENOENT' || error.code === 'ESRCH') return null;
+    throw error;
+  }
+}
+
+function peakMegabytes(pid) {
+  const line = /VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  return line === null ? 0 : Math.round(Number(line[1]) / 1024);
+}
+
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Starts an application; `running` resolves with the time in its RUNNING line. */
+export function startApplication(command, options, log) {
+  const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]);
+  const child = spawn(command[0], [...command.slice(1), ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const begun = Date.now();
+  let err = '';
+  let pending = '';
+  let gone = false;
+  const ended = new Promise((resolve) => {
+    child.on('error', (error) => {
+      err += error.message;
+      gone = true;
+      resolve();
+    });
+    child.on('exit', () => {
+      gone = true;
+      resolve();
+    });
+  });
+  child.stderr.on('data', (piece) => {
+    err = (err + piece).slice(-4_000);
+    log(String(piece));
+  });
+  const running = new Promise((resolve, reject) => {
+    child.stdout.on('data', (piece) => {
+      pending += piece;
+      for (let end = pending.indexOf('\n'); end >= 0; end = pending.indexOf('\n')) {
+        const line = pending.slice(0, end);
+        pending = pending.slice(end + 1);
+        if (line.includes('"RUNNING"')) resolve(JSON.parse(line).t);
+      }
+    });
+    ended.then(() => reject(new BenchFailed(`the application ended before RUNNING:\n${err}`)));
+  });
+  running.catch(() => {});
+  return {
+    pid: child.pid,
+    begun,
+    running,
+    ended: () => (gone ? err || 'no reason given' : null),
+    async stop() {
+      if (!gone) child.kill('SIGTERM');
+      const timer = setTimeout(() => child.kill('SIGKILL'), 30_000);
+      await ended;
+      clearTimeout(timer);
+    },
+  };
+}
+
+export async function openAdmin(bootstrap) {
+  const admin = new Kafka({
+    clientId: 'bench',
+    brokers: [bootstrap],
+    logLevel: logLevel.NOTHING,
+  }).admin();
+  await admin.connect();
+  return admin;
+}
+
+export async function createTopic(admin, topic) {
+  const configEntries = [{ name: 'retention.ms', value: '-1' }];
+  await admin.createTopics({
+    waitForLeaders: true,
+    topics: [{ topic, numPartitions: PARTITIONS, replicationFactor: 1, configEntries }],
+  });
+}
+
+export async function deleteTopics(admin, prefix) {
+  const topics = (await admin.listTopics()).filter((topic) => topic.startsWith(prefix));
+  if (topics.length > 0) await admin.deleteTopics({ topics });
+}
+
+async function committedOf(admin, groupId, topic) {
+  const [answer] = await admin.fetchOffsets({ groupId, topics: [topic] });
+  return answer.partitions.reduce((sum, { offset }) => sum + Math.max(0, Number(offset)), 0);
+}
+
+/**
+ * Follows an application until its committed offsets reach the end of its input. CPU and time of the
+ * second half count from the first sample with half the records committed, when compilers are warm.
+ */
+export async function drain({ admin, application, groupId, topic, records, timeoutMs }) {
+  const running = await application.running;
+  const atRunning = cpuSeconds(application.pid);
+  const deadline = Date.now() + timeoutMs;
+  let half = null;
+  for (;;) {
+    const done = await committedOf(admin, groupId, topic);
+    const sample = { t: Date.now(), cpu: cpuSeconds(application.pid), done };
+    if (sample.cpu === null || application.ended() !== null) {
+      throw new BenchFailed(
+        `the application ended after ${done} of ${records} records: ${application.ended()}`,
+      );
+    }
+    if (half === null && done >= records / 2) half = sample;
+    if (done >= records) return figures({ application, records, running, atRunning, half, sample });
+    if (Date.now() > deadline) {
+      throw new BenchFailed(`${done} of ${records} records in ${timeoutMs} ms`);
+    }
+    await pause(SAMPLE_MS);
+  }
+}
+
+function figures({ application, records, running, atRunning, half, sample }) {
+  const left = records - half.done;
+  const micros = (seconds, of) => (of < records / 20 ? null : (seconds * 1e6) / of);
+  return {
+    records,
+    toRunningMs: running - application.begun,
+    elapsedMs: sample.t - running,
+    recordsPerSecond: (records * 1000) / (sample.t - running),
+    cpuMicrosPerRecord: micros(sample.cpu - atRunning, records),
+    secondHalfCpuMicrosPerRecord: micros(sample.cpu - half.cpu, left),
+    secondHalfRecordsPerSecond: left === 0 ? null : (left * 1000) / Math.max(1, sample.t - half.t),
+    peakMegabytes: peakMegabytes(application.pid),
+  };
+}

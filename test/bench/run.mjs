@@ -1,0 +1,294 @@
+/**
+ * `npm run bench`: escapement, a loop written by hand with kafkajs, and Kafka Streams on one Kafka
+ * 4.3.1, in turns. See README.md beside this file for what is measured and how.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import {
+  cpuSeconds,
+  createTopic,
+  deleteTopics,
+  drain,
+  openAdmin,
+  startApplication,
+} from './measure.mjs';
+import {
+  BenchFailed,
+  buildPeer,
+  runTool,
+  startBroker,
+  startTool,
+  streamsCommand,
+} from './parts.mjs';
+import { markdown, summarize } from './table.mjs';
+
+const HELP = `npm run bench -- [options]
+
+  --records N         records of w0 and w1 (5000000)
+  --keys N            distinct keys (100000)
+  --workloads LIST    of w0, w1, l1 (w0,w1,l1)
+  --peers LIST        of escapement, kafkajs-loop, kafka-streams (all)
+  --rounds N          runs of each, in turns; the table shows medians (1)
+  --seconds N         measured time of l1, after 10 s of warm-up (30)
+  --commit-ms N       commit interval, for escapement its upper bound (100)
+  --warm-up N         records Kafka Streams counts first, for the broker's sake (500000; 0: none)
+  --json              the figures of every run as one last line of JSON instead of the table
+  --verbose           what the applications write to stderr
+  --help
+
+  w0: values to upper case. w1: count by key in memory, every update emitted. l1: w1 at 1,000
+  records a second, latency from the time an input is due until its output is seen committed.
+`;
+
+const here = (path) => fileURLToPath(new URL(path, import.meta.url));
+const REFERENCE = 'kafka-streams';
+const PEERS = ['escapement', 'kafkajs-loop', REFERENCE];
+const WORKLOADS = ['w0', 'w1', 'l1'];
+const RATE = 1_000;
+const WARM_UP_SECONDS = 10;
+
+function readOptions() {
+  const text = (otherwise) => ({ type: 'string', default: otherwise });
+  const { values } = parseArgs({
+    options: {
+      records: text('5000000'),
+      keys: text('100000'),
+      workloads: text(WORKLOADS.join()),
+      peers: text(PEERS.join()),
+      rounds: text('1'),
+      seconds: text('30'),
+      'commit-ms': text('100'),
+      'warm-up': text('500000'),
+      json: { type: 'boolean', default: false },
+      verbose: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  const number = (name, least) => {
+    const value = Number(values[name]);
+    if (!Number.isSafeInteger(value) || value < least || value > 1_000_000_000) {
+      throw new BenchFailed(`--${name} ${values[name]}: a whole number from ${least} is expected`);
+    }
+    return value;
+  };
+  const list = (name, known) => {
+    const chosen = values[name].split(',').filter((word) => word !== '');
+    const strange = chosen.find((word) => !known.includes(word));
+    if (strange !== undefined || chosen.length === 0) {
+      throw new BenchFailed(`--${name} ${values[name]}: choose from ${known.join(', ')}`);
+    }
+    return chosen;
+  };
+  return {
+    help: values.help,
+    json: values.json,
+    verbose: values.verbose,
+    records: number('records', 1),
+    keys: number('keys', 1),
+    rounds: number('rounds', 1),
+    seconds: number('seconds', 1),
+    commitMs: number('commit-ms', 1),
+    warmUp: number('warm-up', 0),
+    workloads: list('workloads', WORKLOADS),
+    peers: list('peers', PEERS),
+  };
+}
+
+function say(text) {
+  process.stderr.write(`[${new Date().toTimeString().slice(0, 8)}] ${text}\n`);
+}
+
+/** One bench: a broker, its inputs and everything that runs on it. */
+class Bench {
+  constructor(options, classPath, broker, admin, folder) {
+    Object.assign(this, { options, classPath, broker, admin, folder });
+    this.inputs = new Set();
+    this.runs = 0;
+    this.commands = {
+      escapement: [process.execPath, here('app.mjs')],
+      'kafkajs-loop': [process.execPath, here('peers/kafkajs-loop.mjs')],
+      [REFERENCE]: streamsCommand(classPath),
+    };
+  }
+
+  start(peer, appId, workload, input, output) {
+    const options = {
+      workload,
+      bootstrap: this.broker.bootstrap,
+      'app-id': appId,
+      in: input,
+      out: output,
+      'state-dir': join(this.folder, 'state', appId),
+      store: 'memory',
+      'commit-ms': this.options.commitMs,
+      threads: 1,
+      guarantee: 'eos',
+      caching: 'false',
+    };
+    const log = this.options.verbose ? (text) => process.stderr.write(text) : () => {};
+    return startApplication(this.commands[peer], options, log);
+  }
+
+  forTool(options) {
+    return { bootstrap: this.broker.bootstrap, keys: this.options.keys, ...options };
+  }
+
+  /** The input of that many records, written once. */
+  async input(records) {
+    const topic = `input-${records}`;
+    if (!this.inputs.has(topic)) {
+      await createTopic(this.admin, topic);
+      const loaded = await runTool(this.classPath, 'load', this.forTool({ topic, records }));
+      say(`${topic}: ${loaded.loaded} records in ${loaded.seconds} s`);
+      this.inputs.add(topic);
+    }
+    return topic;
+  }
+
+  verify(topic, workload, records) {
+    return runTool(this.classPath, 'verify', this.forTool({ topic, workload, records }));
+  }
+
+  async throughput(peer, workload, records) {
+    const topic = await this.input(records);
+    const appId = `${peer}-${workload}-${++this.runs}`;
+    const output = `${appId}-out`;
+    await createTopic(this.admin, output);
+    const brokerBefore = cpuSeconds(this.broker.pid);
+    const application = this.start(peer, appId, workload, topic, output);
+    try {
+      const { admin } = this;
+      const timeoutMs = 60_000 + records / 5; // 5 records a millisecond is a failure
+      const figures = await drain({
+        admin,
+        application,
+        groupId: appId,
+        topic,
+        records,
+        timeoutMs,
+      });
+      const brokerCpu = cpuSeconds(this.broker.pid) - brokerBefore;
+      await application.stop();
+      const found = await this.verify(output, workload, records);
+      const brokerCpuMicrosPerRecord = (brokerCpu * 1e6) / records;
+      return { ...figures, brokerCpuMicrosPerRecord, right: found.right, found };
+    } finally {
+      await application.stop();
+      await deleteTopics(this.admin, `${appId}-`);
+    }
+  }
+
+  async latency(peer) {
+    const records = (WARM_UP_SECONDS + this.options.seconds) * RATE;
+    const appId = `${peer}-l1-${++this.runs}`;
+    const [topic, output] = [`${appId}-in`, `${appId}-out`];
+    await createTopic(this.admin, topic);
+    await createTopic(this.admin, output);
+    const application = this.start(peer, appId, 'w1', topic, output);
+    let watch;
+    try {
+      await application.running;
+      const timeoutMs = records * 2 + 30_000;
+      const watched = { topic: output, records, 'warm-up-ms': WARM_UP_SECONDS * 1000 };
+      watch = startTool(
+        this.classPath,
+        'watch',
+        this.forTool({ ...watched, 'timeout-ms': timeoutMs }),
+      );
+      await watch.first;
+      const paced = this.forTool({ topic, records, rate: RATE });
+      await runTool(this.classPath, 'load', paced);
+      const figures = await watch.line;
+      const cpuMicrosPerRecord = (cpuSeconds(application.pid) * 1e6) / records;
+      await application.stop();
+      const found = await this.verify(output, 'w1', records);
+      return { records, ...figures, cpuMicrosPerRecord, right: found.right, found };
+    } finally {
+      watch?.stop();
+      await application.stop();
+      await deleteTopics(this.admin, `${appId}-`);
+    }
+  }
+
+  async one(peer, workload, round) {
+    const where = { workload, peer, round };
+    try {
+      const measured =
+        workload === 'l1'
+          ? await this.latency(peer)
+          : await this.throughput(peer, workload, this.options.records);
+      const rate = measured.recordsPerSecond;
+      const micros = measured.secondHalfCpuMicrosPerRecord;
+      const shown =
+        workload === 'l1'
+          ? `median ${measured.medianMs} ms, p99 ${measured.p99Ms} ms`
+          : `${Math.round(rate)} records/s, ${micros?.toFixed(2) ?? '-'} us/record warm`;
+      const verdict = measured.right ? 'outputs exact' : 'OUTPUTS WRONG';
+      say(`${workload} ${peer}: ${shown}, ${verdict}`);
+      return { ...where, ...measured };
+    } catch (error) {
+      if (!(error instanceof BenchFailed)) throw error;
+      say(`${workload} ${peer}: FAILED, ${error.message}`);
+      return { ...where, right: false, failed: error.message };
+    }
+  }
+
+  async all() {
+    const { workloads, peers, rounds, warmUp, records } = this.options;
+    if (warmUp > 0) {
+      say('warming up the broker');
+      await this.throughput(REFERENCE, 'w1', Math.min(warmUp, records));
+    }
+    const runs = [];
+    for (let round = 0; round < rounds; round++) {
+      for (const workload of workloads) {
+        // Each round another peer begins, so that none always meets the warmest broker.
+        for (let turn = 0; turn < peers.length; turn++) {
+          runs.push(await this.one(peers[(turn + round) % peers.length], workload, round + 1));
+        }
+      }
+    }
+    return runs;
+  }
+}
+
+async function main() {
+  const options = readOptions();
+  if (options.help) {
+    process.stdout.write(HELP);
+    return;
+  }
+  const classPath = buildPeer(say);
+  const folder = mkdtempSync(join(tmpdir(), 'escapement-bench-'));
+  let broker;
+  let admin;
+  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(130));
+  process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+  try {
+    broker = await startBroker(classPath, folder);
+    admin = await openAdmin(broker.bootstrap);
+    say(`Kafka 4.3.1 at ${broker.bootstrap}`);
+    const runs = await new Bench(options, classPath, broker, admin, folder).all();
+    const table = summarize(runs, REFERENCE);
+    const shown = { kafka: '4.3.1', node: process.versions.node, records: options.records };
+    const text = options.json
+      ? JSON.stringify({ ...shown, runs, table })
+      : markdown(table, REFERENCE);
+    process.stdout.write(`${text}\n`);
+    if (runs.some((run) => !run.right)) process.exitCode = 1;
+  } finally {
+    await admin?.disconnect();
+    await broker?.stop();
+  }
+}
+
+try {
+  await main();
+} catch (error) {
+  const known = error instanceof BenchFailed || error.code?.startsWith('ERR_PARSE_ARGS');
+  process.stderr.write(`bench: ${known ? error.message : error.stack}\n`);
+  process.exitCode = 1;
+}
