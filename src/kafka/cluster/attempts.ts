@@ -36,6 +36,6 @@ export async function repeat<T>(attempts: Attempts, lookup: () => Promise<T>): P
 export function isPassing(error: unknown): error is EscapementError {
   return (
     error instanceof EscapementError &&
-    (error.decision === 'retry' || error.code === 'REQUEST_FATE_UNKNOWN')
+    (error.decision === 'retry' || error.decision === 'indefinite')
   );
 }

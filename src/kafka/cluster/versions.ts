@@ -17,6 +17,8 @@ export type NodeId = number | 'any';
 /** The first version that brokers of the supported range (3.3 on) all know. */
 const ASKED_VERSION = 3;
 const UNSUPPORTED_VERSION = 35;
+/** KIP-511; brokers show it in their request metrics. */
+const CLIENT_VERSION = '0.1.0';
 
 type Offered = ReadonlyMap<number, readonly [min: number, max: number]>;
 
@@ -92,9 +94,6 @@ export class NodeVersions {
     });
   }
 }
-
-/** KIP-511; brokers show it in their request metrics. */
-const CLIENT_VERSION = '0.1.0';
 
 function choose(node: NodeId, api: Api, offered: Offered, range: VersionRange): number {
   const ours = [

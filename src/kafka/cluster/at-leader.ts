@@ -1,0 +1,24 @@
+/**
+ * One request to the leader of a partition, repeated while the leader moves or cannot be reached.
+ * Only for requests that change nothing or may be repeated freely.
+ */
+import { isPassing, repeat } from './attempts.ts';
+import type { Cluster } from './cluster.ts';
+
+export function atLeader<T>(
+  cluster: Cluster,
+  topic: string,
+  partition: number,
+  request: (node: number) => Promise<T>,
+): Promise<T> {
+  const attempts = { ports: cluster.ports, timeoutMs: cluster.requestTimeoutMs };
+  return repeat(attempts, async () => {
+    const node = await cluster.leaderOf(topic, partition);
+    try {
+      return await request(node);
+    } catch (error) {
+      if (isPassing(error)) cluster.forgetLeader(topic, partition);
+      throw error;
+    }
+  });
+}
