@@ -22,7 +22,9 @@ import type { TransactionalSession } from '../kafka/producer/session.ts';
 import type { TopicPartition } from '../kafka/topic-partition.ts';
 import type { Ports } from '../ports.ts';
 import type { Serde } from '../serde/serde.ts';
+import type { KeyValueStore } from '../state/key-value-store.ts';
 import { restoreStore } from '../state/restore.ts';
+import type { WindowStore } from '../state/window-store.ts';
 import { encodeMetadata, type StepIds, TIME_UNKNOWN } from '../transaction/step-id.ts';
 import { type Committed, committedFrom } from './committed.ts';
 import type { GroupPort } from './group-port.ts';
@@ -125,27 +127,37 @@ async function restore(
   const { stores, cluster, listener, plan } = parts;
   const { topic, partition } = changelog;
   const store = stores.keyValue.get(changelog.store) ?? stores.window.get(changelog.store)!;
+  const owner = ownerOf(parts.subTopology, changelog.store);
+  const { partitionTrailerBytes = 0 } = owner.key as Serde<unknown>;
   listener.restoreStarted?.({ task: plan.id, topic, partition, from, to });
-  const { restored } = await restoreStore({ store, cluster, topic, partition, from, to });
-  await prepareSchemas(parts, changelog.store);
+  const range = { topic, partition, from, to, partitionTrailerBytes };
+  const { restored } = await restoreStore({ store, cluster, ...range });
+  await prepareSchemas(store, owner.value);
   listener.restoreEnded?.({ task: plan.id, topic, partition, restored });
 }
 
-/** State written under other schemas must be readable before the task is live, not within a step. */
-async function prepareSchemas(parts: AssignmentParts, storeName: string): Promise<void> {
-  const { subTopology, stores } = parts;
+/** The operator that a store belongs to. */
+function ownerOf(subTopology: SubTopologyPlan, store: string) {
   for (const node of subTopology.nodes) {
-    if (node.kind !== 'aggregate' && node.kind !== 'windowedAggregate') continue;
-    const serde: Serde<unknown> = node.value;
-    if (node.store !== storeName || serde.schemas === undefined) continue;
-    const ids = new Set<number>();
-    const store = stores.keyValue.get(storeName) ?? stores.window.get(storeName)!;
-    for (const { value } of store.entries('committed')) {
-      const id = serde.schemas.idOf(value, 0, value.length);
-      if (id >= 0 && !serde.schemas.isReady(id)) ids.add(id);
-    }
-    if (ids.size > 0) await serde.schemas.prepare([...ids]);
+    const isOwner = node.kind === 'aggregate' || node.kind === 'windowedAggregate';
+    if (isOwner && node.store === store) return node;
   }
+  throw new EscapementError('INVARIANT_VIOLATED', `No operator owns the store ${store}.`);
+}
+
+/** State written under other schemas must be readable before the task is live, not within a step. */
+async function prepareSchemas(
+  store: KeyValueStore | WindowStore,
+  serde: Serde<unknown>,
+): Promise<void> {
+  const { schemas } = serde;
+  if (schemas === undefined) return;
+  const ids = new Set<number>();
+  store.visitValues((buffer, start, end) => {
+    const id = schemas.idOf(buffer, start, end);
+    if (id >= 0 && !schemas.isReady(id)) ids.add(id);
+  });
+  if (ids.size > 0) await schemas.prepare([...ids]);
 }
 
 /**

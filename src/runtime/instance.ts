@@ -59,7 +59,6 @@ export class Instance {
       ports,
       log,
       bytesPerPartitionMax: options.fetchBytesPerPartitionMax,
-      arrived: this.#signal.wake,
     });
     this.#member = new GroupMember({
       cluster,
@@ -95,6 +94,7 @@ export class Instance {
     this.#setState('rebalancing');
     await this.#member.start();
     this.#schedulePurge();
+    this.#watchArrivals();
     void this.#loop();
   }
 
@@ -139,6 +139,14 @@ export class Instance {
       if (worked) await ports.timers.turn();
       else await this.#signal.sleep(lookAgainAt - ports.clock.monotonic());
     }
+  }
+
+  /** Each arrival of fetched records wakes the loop. */
+  #watchArrivals(): void {
+    void this.#fetcher.arrival().then(() => {
+      this.#signal.wake();
+      if (this.#stopping === null) this.#watchArrivals();
+    });
   }
 
   #sliceMs(): number {
