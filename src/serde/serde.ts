@@ -4,6 +4,7 @@
  * `prepare` may be asynchronous and runs before a batch; `decode` and `encode` are synchronous and
  * run per record.
  */
+import type { EscapementError } from '../errors.ts';
 
 export interface Serde<T> {
   /** Shown in descriptions and errors. */
@@ -31,6 +32,8 @@ export interface SchemaPreparation {
    * with `REGISTRY_UNAVAILABLE` (try again later) or a configuration error.
    */
   prepare(ids: readonly number[]): Promise<void>;
-  /** Looks up what writing needs, once at start. */
+  /** Looks up what writing needs, once at start; only for serdes that write. */
   start(): Promise<void>;
+  /** Why records of a prepared id cannot be decoded, or `null`: asked after a restore. */
+  problemOf?(id: number): EscapementError | null;
 }

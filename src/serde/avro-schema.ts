@@ -1,0 +1,116 @@
+/**
+ * Avro schemas as JSON, and the normal form in which writer schemas are parsed.
+ *
+ * A registry serves schemas that a strict parser refuses: defaults of a later union branch, defaults
+ * beyond 2^53, a `-` in a namespace. None of that matters for reading bytes. The normal form keeps
+ * what the bytes depend on (shapes, names, symbols, sizes) and drops defaults, aliases, docs, sort
+ * orders and logical types. It is also what values are written with: without defaults a missing
+ * field is an error, where avsc would fill it in silently.
+ */
+import { EscapementError } from '../errors.ts';
+
+export type AvroSchema = string | readonly AvroSchema[] | { readonly [attribute: string]: unknown };
+
+const NAMED = new Set(['record', 'error', 'enum', 'fixed']);
+const PRIMITIVES = new Set([
+  'null',
+  'boolean',
+  'int',
+  'long',
+  'float',
+  'double',
+  'bytes',
+  'string',
+]);
+
+/** Reads the text of a schema. A bare name (`string`) is accepted like its quoted form. */
+export function parseSchema(text: string): AvroSchema {
+  const trimmed = text.trim();
+  if (PRIMITIVES.has(trimmed)) return trimmed;
+  try {
+    return JSON.parse(trimmed) as AvroSchema;
+  } catch (cause) {
+    throw new EscapementError(
+      'OPTION_INVALID',
+      `a schema is not JSON: ${JSON.stringify(trimmed.slice(0, 80))}`,
+      { cause },
+    );
+  }
+}
+
+/** The one spelling in which a schema is sent to a registry: some compare texts, not schemas. */
+export function compactSchema(schema: string | AvroSchema): string {
+  return JSON.stringify(typeof schema === 'string' ? parseSchema(schema) : schema);
+}
+
+/** The schema without everything that its bytes do not depend on, names made valid and full. */
+export function normalForm(schema: AvroSchema): AvroSchema {
+  return normalise(schema, '');
+}
+
+function normalise(schema: AvroSchema, namespace: string): AvroSchema {
+  if (typeof schema === 'string') {
+    return PRIMITIVES.has(schema) ? schema : fullName(schema, namespace);
+  }
+  if (Array.isArray(schema)) {
+    return schema.map((branch: AvroSchema) => normalise(branch, namespace));
+  }
+  const { type, name } = schema as { readonly type: AvroSchema; readonly name?: string };
+  if (typeof type !== 'string') {
+    if (type === undefined || type === null) {
+      throw new EscapementError('OPTION_INVALID', `a schema has no type: ${excerpt(schema)}`);
+    }
+    return normalise(type, namespace);
+  }
+  if (!NAMED.has(type)) return normaliseContainer(schema, type, namespace);
+  if (typeof name !== 'string') {
+    throw new EscapementError('OPTION_INVALID', `a ${type} has no name: ${excerpt(schema)}`);
+  }
+  return normaliseNamed(schema, type, name, namespace);
+}
+
+function normaliseContainer(schema: AvroSchema, type: string, namespace: string): AvroSchema {
+  const { items, values } = schema as { readonly items: AvroSchema; readonly values: AvroSchema };
+  if (type === 'array') return { type, items: normalise(items, namespace) };
+  if (type === 'map') return { type, values: normalise(values, namespace) };
+  return normalise(type, namespace);
+}
+
+function normaliseNamed(schema: AvroSchema, type: string, name: string, outer: string): AvroSchema {
+  const attributes = schema as {
+    readonly namespace?: unknown;
+    readonly fields?: readonly { readonly name: string; readonly type: AvroSchema }[];
+    readonly symbols?: unknown;
+    readonly size?: unknown;
+  };
+  const own = typeof attributes.namespace === 'string' ? attributes.namespace : outer;
+  const full = fullName(name, own);
+  const shape = { type: type === 'error' ? 'record' : type, name: full };
+  if (type === 'enum') return { ...shape, symbols: attributes.symbols };
+  if (type === 'fixed') return { ...shape, size: attributes.size };
+  if (!Array.isArray(attributes.fields)) {
+    throw new EscapementError('OPTION_INVALID', `record ${full} has no fields`);
+  }
+  const inner = full.includes('.') ? full.slice(0, full.lastIndexOf('.')) : '';
+  const fields = attributes.fields.map((field) => ({
+    name: field.name,
+    type: normalise(field.type, inner),
+  }));
+  return { ...shape, fields };
+}
+
+/** Java checks the simple name only, so namespaces may hold what avsc refuses. */
+function fullName(name: string, namespace: string): string {
+  const full = name.includes('.') || namespace === '' ? name : `${namespace}.${name}`;
+  return full
+    .replace(/^\./, '')
+    .split('.')
+    .map((part, index, parts) =>
+      index === parts.length - 1 ? part : part.replace(/[^A-Za-z0-9_]/g, '_').replace(/^\d/, '_'),
+    )
+    .join('.');
+}
+
+function excerpt(schema: AvroSchema): string {
+  return JSON.stringify(schema).slice(0, 120);
+}

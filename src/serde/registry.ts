@@ -1,0 +1,20 @@
+/**
+ * The schema registry as escapement sees it: three questions.
+ *
+ * Implementations: `confluentRegistry` (a server that speaks the Confluent API), `memoryRegistry`
+ * (in this process); `serveRegistry` offers any of them to other processes. One conformance suite
+ * runs over all of them.
+ *
+ * I1. Ids never change their meaning, so whoever asks may keep an answer for ever.
+ * I2. Rejections are `EscapementError`s: `SCHEMA_UNKNOWN` for a definite "not registered",
+ *     `SCHEMA_INCOMPATIBLE` for a refused registration, `OPTION_INVALID` for a text that is no
+ *     Avro schema, `REGISTRY_UNAVAILABLE` for everything that may pass (ask again).
+ */
+export interface Registry {
+  /** Text of the schema with this id. */
+  schemaById(id: number): Promise<string>;
+  /** Id of `schema` under `subject`; registers nothing. */
+  idOf(subject: string, schema: string): Promise<number>;
+  /** Registers `schema` under `subject` where it is missing, and returns its id. */
+  register(subject: string, schema: string): Promise<number>;
+}
