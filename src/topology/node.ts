@@ -46,6 +46,8 @@ export interface SourceNode extends NodeShape {
   readonly nulls: 'drop' | 'keep';
   /** Set for the read side of a repartition topic: the application's own topic, by its short name. */
   readonly repartition: string | null;
+  /** The user's name for the sub-topology that reads this; by default it is called after `topic`. */
+  readonly subTopology?: string;
 }
 
 export interface FilterNode extends NodeShape {
