@@ -1,0 +1,113 @@
+/**
+ * Decompression of record batches, by the codec number in a batch's attributes.
+ *
+ * I1. No codec yields more than `DECOMPRESSED_BYTES_MAX` for one batch, whatever its bytes claim.
+ * I2. Bytes that a codec cannot read throw `BATCH_CORRUPT`; a codec that is not here
+ *     `COMPRESSION_UNSUPPORTED`.
+ */
+import * as zlib from 'node:zlib';
+import { Decompress } from 'fzstd';
+import { EscapementError } from '../../errors.ts';
+import { decompressLz4 } from './lz4.ts';
+import { decompressSnappy } from './snappy.ts';
+
+export const NO_COMPRESSION = 0;
+export const GZIP = 1;
+
+/** Largest output of one batch. */
+export const DECOMPRESSED_BYTES_MAX = 64 * 1024 * 1024;
+
+interface Codec {
+  readonly name: string;
+  /** Throws anything on bytes it cannot read or output beyond `bytesMax`. */
+  readonly decompress: (input: Buffer, bytesMax: number) => Buffer;
+}
+
+/** By codec number; 0 is no compression. */
+const CODECS: readonly (Codec | undefined)[] = [
+  undefined,
+  {
+    name: 'gzip',
+    decompress: (input, bytesMax) => zlib.gunzipSync(input, { maxOutputLength: bytesMax }),
+  },
+  { name: 'snappy', decompress: decompressSnappy },
+  { name: 'lz4', decompress: decompressLz4 },
+  { name: 'zstd', decompress: decompressZstd },
+];
+
+/** The records of a batch compressed with `codec` (1 to 4). */
+export function decompress(codec: number, input: Buffer): Buffer {
+  const known = CODECS[codec];
+  if (known === undefined) {
+    throw new EscapementError(
+      'COMPRESSION_UNSUPPORTED',
+      `A record batch names compression codec ${codec}; known are 1 gzip, 2 snappy, 3 lz4 and ` +
+        '4 zstd. Write the topic with one of these.',
+    );
+  }
+  try {
+    return known.decompress(input, DECOMPRESSED_BYTES_MAX);
+  } catch (cause) {
+    throw new EscapementError(
+      'BATCH_CORRUPT',
+      `A record batch of ${input.length} bytes cannot be decompressed with ${known.name} to at ` +
+        `most ${DECOMPRESSED_BYTES_MAX} bytes: ${cause instanceof Error ? cause.message : cause}.`,
+      { cause },
+    );
+  }
+}
+
+type Decompressor = (input: Buffer, options: { maxOutputLength: number }) => Buffer;
+
+/** Node has zstd from 22.15 and 23.8 on. */
+const nodeZstd = (zlib as { zstdDecompressSync?: Decompressor }).zstdDecompressSync;
+
+function decompressZstd(input: Buffer, bytesMax: number): Buffer {
+  if (nodeZstd !== undefined) return nodeZstd(input, { maxOutputLength: bytesMax });
+  return decompressZstdInScript(input, bytesMax);
+}
+
+/** For Node 20. */
+export function decompressZstdInScript(input: Buffer, bytesMax: number): Buffer {
+  checkWindow(input, bytesMax);
+  const pieces: Uint8Array[] = [];
+  let bytes = 0;
+  const stream = new Decompress((piece) => {
+    bytes += piece.length;
+    if (bytes > bytesMax) throw new RangeError('the output is larger');
+    // The stream may go on writing into its window, but not into a piece it has handed out.
+    pieces.push(piece);
+  });
+  stream.push(input, true);
+  return Buffer.concat(pieces, bytes);
+}
+
+const ZSTD_MAGIC = 0xfd2fb528;
+const SINGLE_SEGMENT = 0x20;
+const MAGIC_AND_DESCRIPTOR_BYTES = 5;
+
+/**
+ * fzstd allocates the window that a frame header asks for, up to 2 GiB, before it reads a block.
+ * RFC 8878, section 3.1.1.1: either a window descriptor, or one segment whose size is the content's.
+ */
+function checkWindow(input: Buffer, bytesMax: number): void {
+  if (input.length < MAGIC_AND_DESCRIPTOR_BYTES + 1 || input.readUInt32LE(0) !== ZSTD_MAGIC) {
+    throw new RangeError('not a zstd frame');
+  }
+  const descriptor = input[4]!;
+  const start = MAGIC_AND_DESCRIPTOR_BYTES;
+  let window: number;
+  if ((descriptor & SINGLE_SEGMENT) === 0) {
+    const exponent = input[start]! >> 3;
+    window = 2 ** (10 + exponent) * (1 + (input[start]! & 7) / 8);
+  } else {
+    const dictionaryBytes = [0, 1, 2, 4][descriptor & 3]!;
+    const sizeBytes = 1 << (descriptor >> 6);
+    const at = start + dictionaryBytes;
+    window = 0;
+    for (let index = sizeBytes - 1; index >= 0; index--) {
+      window = window * 256 + (input[at + index] ?? 0);
+    }
+  }
+  if (window > bytesMax) throw new RangeError(`it needs a window of ${window} bytes`);
+}
