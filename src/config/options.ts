@@ -146,7 +146,9 @@ function checkRanges(options: Options, problems: string[]): void {
   for (const [name, [least, greatest]] of Object.entries(LIMITS)) {
     const value: unknown = options[name as NumericOption];
     if (!Number.isSafeInteger(value) || Number(value) < least || Number(value) > greatest) {
-      problems.push(`${name} must be a whole number from ${least} to ${greatest}, not ${shown(value)}`);
+      problems.push(
+        `${name} must be a whole number from ${least} to ${greatest}, not ${shown(value)}`,
+      );
     }
   }
 }

@@ -9,9 +9,15 @@ import { EscapementError, invariant } from '../errors.ts';
 import { ensureTopics, type TopicSpec } from '../kafka/admin/topics.ts';
 import type { Cluster } from '../kafka/cluster/cluster.ts';
 import type { Serde } from '../serde/serde.ts';
-import { changelogConfigs, changelogTopic } from '../state/changelog.ts';
-import type { Topology, TopologyNode } from '../topology/node.ts';
-import { internalTopics, repartitionTopic } from '../topology/internal-topics.ts';
+import { changelogConfigs } from '../state/changelog.ts';
+import {
+  changelogTopic,
+  type InternalTopic,
+  internalTopics,
+  repartitionTopic,
+  topicOf,
+} from '../topology/internal-topics.ts';
+import type { RecordPolicy, Topology } from '../topology/node.ts';
 import { planTasks } from '../topology/plan-tasks.ts';
 import { stages } from '../topology/stages.ts';
 import { subTopologies } from '../topology/sub-topologies.ts';
@@ -61,21 +67,104 @@ export async function planApplication(
   cluster: Cluster,
   options: Options,
 ): Promise<ApplicationPlan> {
+  const { applicationId } = options;
+  const parts = subTopologies(topology).map((part) => ({ ...part, stages: stages(part) }));
   const partitions = await lookUpTopics(topology, cluster);
-  const internal = internalTopics(topology, options.applicationId, partitions);
+  const internal = internalTopics(topology, applicationId, partitions);
   for (const { topic, partitions: count } of internal) partitions.set(topic, count);
-  const tasks = planTasks(topology, options.applicationId, partitions);
-  await ensureTopics(cluster, internalSpecs(topology, internal, options));
+  const tasks = planTasks(topology, applicationId, partitions);
+  await ensureTopics(
+    cluster,
+    internal.map((topic) => topicSpec(topic, options)),
+  );
   await startSerdes(topology);
   const repartitions = internal.filter(({ kind }) => kind === 'repartition');
   return new ApplicationPlan({
-    subTopologies: subTopologies(topology).map((sub) => ({
-      name: sub.name,
-      nodes: sub.nodes,
-      stages: stages(sub),
-    })),
+    subTopologies: parts,
     tasks,
-    names: topicNames(options.applicationId, partitions),
+    names: topicNames(applicationId, partitions),
     repartitionTopics: new Set(repartitions.map(({ topic }) => topic)),
   });
+}
+
+/** Partition counts of every topic that the user names; all of them must be there. */
+async function lookUpTopics(topology: Topology, cluster: Cluster): Promise<Map<string, number>> {
+  const names = new Set<string>();
+  for (const node of topology.nodes) {
+    if (node.kind === 'sink') names.add(node.topic);
+    if (node.kind !== 'source' || node.repartition !== null) continue;
+    names.add(node.topic);
+    for (const topic of deadLetterTopics(node.onError)) names.add(topic);
+  }
+  const found = await cluster.topics([...names]);
+  const missing = [...names].filter((name) => !found.has(name));
+  if (missing.length > 0) {
+    throw new EscapementError(
+      'TOPIC_MISMATCH',
+      `The topology '${topology.name}' uses topics that are not on the broker: ` +
+        `${missing.join(', ')}. Create them first; only internal topics are created by escapement.`,
+      { at: { topic: missing[0]! } },
+    );
+  }
+  return new Map([...found].map(([name, { partitions }]) => [name, partitions]));
+}
+
+function deadLetterTopics(policy: RecordPolicy): readonly string[] {
+  if (policy.kind === 'dead-letter') return [policy.topic];
+  return policy.kind === 'retry' ? deadLetterTopics(policy.then) : [];
+}
+
+/** Policies as Kafka Streams sets them; its 50 MB repartition segments let a purge free space. */
+function topicSpec(internal: InternalTopic, options: Options): TopicSpec {
+  const { topic: name, partitions } = internal;
+  const { replicationFactor } = options;
+  if (internal.kind === 'repartition') {
+    const configs = {
+      'cleanup.policy': 'delete',
+      'retention.ms': '-1',
+      'segment.bytes': '52428800',
+      'message.timestamp.type': 'CreateTime',
+    };
+    return { name, partitions, replicationFactor, configs };
+  }
+  const { node } = internal;
+  const configs = changelogConfigs(
+    node.kind === 'aggregate'
+      ? { kind: 'key-value' }
+      : {
+          kind: 'window',
+          sizeMs: node.sizeMs,
+          graceMs: node.graceMs,
+          additionalRetentionMs: options.windowChangelogAdditionalRetentionMs,
+        },
+  );
+  return { name, partitions, replicationFactor, configs };
+}
+
+/** Looks up what writing needs (schema ids), so that a missing schema is said before any record. */
+async function startSerdes(topology: Topology): Promise<void> {
+  const serdes = new Set<Serde<unknown>>();
+  for (const node of topology.nodes) {
+    if (!('key' in node)) continue;
+    serdes.add(node.key);
+    serdes.add(node.value);
+  }
+  await Promise.all([...serdes].map((serde) => serde.schemas?.start()));
+}
+
+function topicNames(applicationId: string, partitions: ReadonlyMap<string, number>): TopicNames {
+  return {
+    of(node) {
+      if (node.kind === 'source') return topicOf(node, applicationId);
+      if (node.kind === 'repartition') return repartitionTopic(applicationId, node.name);
+      invariant(node.kind === 'sink', 'the node has no topic', { node: node.id });
+      return node.topic;
+    },
+    changelog: (store) => changelogTopic(applicationId, store),
+    partitions(topic) {
+      const count = partitions.get(topic);
+      invariant(count !== undefined, 'a topic was not looked up', { topic });
+      return count;
+    },
+  };
 }

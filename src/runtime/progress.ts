@@ -11,7 +11,11 @@ export class Progress {
   /** True when something moved since the last seal. */
   moved = false;
 
-  constructor(inputs: readonly TopicPartition[], offsets: readonly number[], times: readonly number[]) {
+  constructor(
+    inputs: readonly TopicPartition[],
+    offsets: readonly number[],
+    times: readonly number[],
+  ) {
     this.inputs = inputs;
     this.offsets = [...offsets];
     this.times = [...times];

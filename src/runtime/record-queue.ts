@@ -49,7 +49,8 @@ class InputPartition {
       return false;
     }
     const { source } = entry;
-    const timestamp = source.timestamp === null ? cursor.timestamp : this.#extract(source.timestamp);
+    const timestamp =
+      source.timestamp === null ? cursor.timestamp : this.#extract(source.timestamp);
     this.head = {
       record: this.#record(timestamp),
       source,
@@ -131,10 +132,7 @@ export class RecordQueue {
         if (this.#partitions.length > 1 && isBehind(partition)) return null;
         continue;
       }
-      if (
-        lowest === null ||
-        partition.head!.record.timestamp < lowest.head!.record.timestamp
-      ) {
+      if (lowest === null || partition.head!.record.timestamp < lowest.head!.record.timestamp) {
         lowest = partition;
       }
     }
@@ -187,10 +185,7 @@ export class RecordQueue {
     }
     if (keyIds.size === 0 && valueIds.size === 0) return true;
     partition.preparing = chunk;
-    Promise.all([
-      key.schemas?.prepare([...keyIds]),
-      value.schemas?.prepare([...valueIds]),
-    ]).then(
+    Promise.all([key.schemas?.prepare([...keyIds]), value.schemas?.prepare([...valueIds])]).then(
       () => {
         partition.preparing = null;
         load(partition, chunk);

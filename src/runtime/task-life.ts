@@ -60,8 +60,6 @@ export class TaskLife {
   #task: Task | null = null;
   #fencedInARow = 0;
   #commitsAtFence = -1;
-  /** The assignment or recovery under way. */
-  #busy: Promise<void> = Promise.resolve();
 
   constructor(parts: TaskLifeParts) {
     this.id = parts.id;
@@ -82,7 +80,7 @@ export class TaskLife {
   }
 
   begin(): void {
-    this.#busy = this.#assign();
+    void this.#assign();
   }
 
   /** A slice of the loop. Throws what stops the instance. */
@@ -90,7 +88,7 @@ export class TaskLife {
     if (this.#state !== 'running') return 'idle';
     const task = this.#task!;
     const worked = task.process(deadline);
-    if (task.failure !== null) this.#busy = this.#recover(task, task.failure);
+    if (task.failure !== null) void this.#recover(task, task.failure);
     return worked;
   }
 

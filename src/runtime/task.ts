@@ -9,15 +9,13 @@
  *     finds once the old epoch is fenced (`resolve`).
  * I4. Staged state becomes committed state only when a commit is known.
  */
+
+import type { Options } from '../config/options.ts';
 import { type EscapementError, invariant } from '../errors.ts';
 import type { TransactionalSession } from '../kafka/producer/session.ts';
 import type { Clock } from '../ports.ts';
-import {
-  encodeMetadata,
-  type StepIds,
-} from '../transaction/step-id.ts';
+import { encodeMetadata, type StepIds } from '../transaction/step-id.ts';
 import { type StepState, transition } from '../transaction/transitions.ts';
-import type { Options } from '../config/options.ts';
 import { type Committed, sameCommitted } from './committed.ts';
 import type { GroupPort } from './group-port.ts';
 import type { TaskPlan } from './task-plan.ts';
@@ -87,7 +85,8 @@ export class Task {
 
   /** Runs records until `deadline` (monotonic ms), the staged bytes are full, or none is left. */
   process(deadline: number): 'worked' | 'idle' {
-    if (this.#failure !== null || (this.#state !== 'open' && this.#state !== 'sealed')) return 'idle';
+    if (this.#failure !== null || (this.#state !== 'open' && this.#state !== 'sealed'))
+      return 'idle';
     const { execution, queue, scope } = this.#run;
     const { clock, options } = this.#parts;
     let count = 0;

@@ -122,16 +122,7 @@ export class StepScope {
       writer.markedSlot = this.#slot;
       writer.batches.mark();
     }
-    writer.batches.append(
-      timestamp,
-      key,
-      keyStart,
-      keyEnd,
-      value,
-      valueStart,
-      valueEnd,
-      headers,
-    );
+    writer.batches.append(timestamp, key, keyStart, keyEnd, value, valueStart, valueEnd, headers);
     this.#bytes += bytes + RECORD_OVERHEAD_BYTES;
   }
 

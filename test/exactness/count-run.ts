@@ -3,14 +3,14 @@
  * the committed outcome judged by a reader that shares nothing with the framework.
  */
 import { Kafka, logLevel } from 'kafkajs';
-import { readTopic } from '../../topologies/billing/raw-log.ts';
 import { count, long, run, string, to, topology } from '../../src/index.ts';
-import type { RuntimeListener } from '../../src/runtime/listener.ts';
+import { type FaultPlan, FaultyTransport } from '../../src/kafka/transport/faulty.ts';
 import { kafkajsTransport } from '../../src/kafka/transport/kafkajs.ts';
 import { systemPorts } from '../../src/ports.ts';
-import { type FaultPlan, FaultyTransport } from '../../src/kafka/transport/faulty.ts';
 import type { Application, RunOptions } from '../../src/run.ts';
+import type { RuntimeListener } from '../../src/runtime/listener.ts';
 import { silentLog } from '../../src/telemetry/log.ts';
+import { readTopic } from '../../topologies/billing/raw-log.ts';
 
 const KEYS = ['anna', 'bert', 'carl', 'dora', 'emil'];
 const WAIT_MS = 45_000;

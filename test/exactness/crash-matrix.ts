@@ -25,7 +25,10 @@ const INSTANTS: readonly { readonly name: string; readonly fault: Fault }[] = [
   { name: 'the process dies when it is answered', fault: { outcome: 'stop', at: 'after-reply' } },
   { name: 'the request is lost', fault: { outcome: 'lose-request', at: 'before-send' } },
   { name: 'the answer is lost', fault: { outcome: 'lose-reply', at: 'after-reply' } },
-  { name: 'the answer is lost while it is carried out', fault: { outcome: 'lose-reply', at: 'before-send' } },
+  {
+    name: 'the answer is lost while it is carried out',
+    fault: { outcome: 'lose-reply', at: 'before-send' },
+  },
 ];
 
 export function crashMatrix(name: string, start: () => Promise<BrokerUnderTest>): void {
@@ -52,7 +55,8 @@ export function crashMatrix(name: string, start: () => Promise<BrokerUnderTest>)
     }
     for (const api of [initProducerId, offsetFetch]) {
       for (const { name: instant, fault } of INSTANTS) {
-        test(`${api.name} of a successor: ${instant}`, () => strikeSuccessor(broker, api.key, fault));
+        test(`${api.name} of a successor: ${instant}`, () =>
+          strikeSuccessor(broker, api.key, fault));
       }
     }
   });

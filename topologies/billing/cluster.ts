@@ -115,7 +115,8 @@ export class BillingCluster {
   }
 
   async #committed(): Promise<number[]> {
-    const [input] = await this.#admin.fetchOffsets({ groupId: APPLICATION_ID, topics: [INPUT] })
+    const [input] = await this.#admin
+      .fetchOffsets({ groupId: APPLICATION_ID, topics: [INPUT] })
       .catch(() => []);
     const offsets = new Array<number>(PARTITIONS).fill(-1);
     for (const { partition, offset } of input?.partitions ?? []) {

@@ -2,8 +2,8 @@
 import { Command } from 'commander';
 import { type Application, EscapementError, run } from 'escapement';
 import type { FreezeRequest, InstanceMessage } from './processes.ts';
-import { billing } from './topology.ts';
 import { registryAt } from './registry.ts';
+import { billing } from './topology.ts';
 
 const command = new Command('billing-instance')
   .description('Bills usage events from a Kafka broker until SIGTERM.')

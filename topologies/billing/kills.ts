@@ -51,7 +51,12 @@ async function killDuring(part: readonly InputRecord[], options: ReleaseOptions)
   await victim.freezeAfter(Math.min(after, mine));
   const frozen = victim.frozen();
   await cluster.write(part);
-  await within(frozen, FROZEN_TIMEOUT_MS, `${victim.instanceId} did not reach record ${after}`, options);
+  await within(
+    frozen,
+    FROZEN_TIMEOUT_MS,
+    `${victim.instanceId} did not reach record ${after}`,
+    options,
+  );
   await victim.kill();
   victim.start();
 }

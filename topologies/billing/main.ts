@@ -1,6 +1,7 @@
 /** `npm start`: bills a stream of usage events while processes are killed, and proves the result. */
-import { ProgressLine } from './progress.ts';
+
 import { HelpShown, parseOptions, UsageError } from './options.ts';
+import { ProgressLine } from './progress.ts';
 import { jsonOf, tableOf } from './report.ts';
 import { BillingRun } from './run.ts';
 

@@ -29,11 +29,19 @@ export function parseOptions(args: readonly string[]): BillingOptions {
       'Bills usage events exactly once while the processes that do it are being killed, and checks ' +
         'every invoice against a plain fold of the input.',
     )
-    .option('--events <n>', `usage events to write (default ${DEFAULT_EVENTS})`, whole(1, 50_000_000))
+    .option(
+      '--events <n>',
+      `usage events to write (default ${DEFAULT_EVENTS})`,
+      whole(1, 50_000_000),
+    )
     .option('--customers <n>', `customers (default ${DEFAULT_CUSTOMERS})`, whole(1, 1_000_000))
     .option('--instances <n>', 'processes that bill', whole(1, 16), 2)
     .option('--kills <n>', 'times that a process is killed with SIGKILL', whole(0, 1_000), 3)
-    .option('--seed <n>', `seed of events and kills (default ${DEFAULT_SEED})`, whole(0, 2 ** 31 - 1))
+    .option(
+      '--seed <n>',
+      `seed of events and kills (default ${DEFAULT_SEED})`,
+      whole(0, 2 ** 31 - 1),
+    )
     .option('--broker <host:port>', 'a Kafka broker to use instead of the embedded one', address)
     .option('--registry <url>', 'a Confluent-compatible registry instead of the own one', url)
     .option('--input <file>', 'bill the events of this file, one JSON object a line')

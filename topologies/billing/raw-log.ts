@@ -219,8 +219,14 @@ class Connection {
   async leaders(topic: string): Promise<string[]> {
     const body = await this.#request(API.metadata, 1, [int32(1), text(topic)]);
     let at = 0;
-    const int = () => body.readInt32BE((at += 4) - 4);
-    const short = () => body.readInt16BE((at += 2) - 2);
+    const int = () => {
+      at += 4;
+      return body.readInt32BE(at - 4);
+    };
+    const short = () => {
+      at += 2;
+      return body.readInt16BE(at - 2);
+    };
     const string = () => {
       const length = short();
       if (length < 0) return '';

@@ -28,7 +28,9 @@ export function tableOf(result: RunResult, options: BillingOptions): string {
   const rows: [string, string][] = [
     ['broker', result.broker],
     ['events', count(result.events)],
-    ...(options.input === null ? [] : [['rejected lines', count(result.rejected)] as [string, string]]),
+    ...(options.input === null
+      ? []
+      : [['rejected lines', count(result.rejected)] as [string, string]]),
     ['late events', count(result.late)],
     ['undecodable', count(result.dead)],
     ['invoices', count(result.invoices)],

@@ -53,21 +53,23 @@ export function billing(registry: Registry, watch: (position: UsagePosition) => 
   });
 
   const app = topology('billing');
-  app.stream('usage-events', { key: customer, value: usage, onError: deadLetter('usage-dead') }).pipe(
-    peek((record) => watch(record.meta)),
-    windowedAggregate({
-      name: 'usage-by-hour',
-      window: tumbling({ sizeMs: WINDOW_MS, graceMs: GRACE_MS }),
-      key: customer,
-      value: tally,
-      init: emptyTally,
-      add: addUsage,
-      emit: 'final',
-      late: (events) => events.pipe(to('usage-late', { key: customer, value: usage })),
-    }),
-    mapValues((total, record) => invoiceOf(record.key, total)),
-    selectKey((record) => record.key.key),
-    to('invoices', { key: customer, value: invoice }),
-  );
+  app
+    .stream('usage-events', { key: customer, value: usage, onError: deadLetter('usage-dead') })
+    .pipe(
+      peek((record) => watch(record.meta)),
+      windowedAggregate({
+        name: 'usage-by-hour',
+        window: tumbling({ sizeMs: WINDOW_MS, graceMs: GRACE_MS }),
+        key: customer,
+        value: tally,
+        init: emptyTally,
+        add: addUsage,
+        emit: 'final',
+        late: (events) => events.pipe(to('usage-late', { key: customer, value: usage })),
+      }),
+      mapValues((total, record) => invoiceOf(record.key, total)),
+      selectKey((record) => record.key.key),
+      to('invoices', { key: customer, value: invoice }),
+    );
   return app;
 }
