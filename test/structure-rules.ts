@@ -106,7 +106,9 @@ const within = (path: string, place: string): boolean =>
 
 function* sources(files: FileMap, ...folders: string[]): Generator<[string, string]> {
   for (const [path, text] of files) {
-    if (/\.m?ts$/.test(path) && folders.some((folder) => within(path, folder))) yield [path, text];
+    // A .d.ts describes a foreign package in that package's words.
+    if (/(?<!\.d)\.m?ts$/.test(path) && folders.some((folder) => within(path, folder)))
+      yield [path, text];
   }
 }
 
@@ -144,8 +146,16 @@ const ROOMS: readonly Room[] = [
   { place: 'src/broker', imports: ['src/kafka/protocol', 'src/kafka/records'] },
   { place: 'src/simulation', imports: ['src/broker', 'src/runtime', KAFKA], except: [KAFKAJS] },
   { place: 'src/dashboard', imports: ['src/runtime'] },
-  { place: 'src/index.ts', imports: ['src/dsl', 'src/runtime', 'src/serde', KAFKAJS] },
-  { place: 'src/testing.ts', imports: ['src/simulation', 'src/broker', 'src/index.ts'] },
+  // Where the parts meet: builds an instance over the transport that was asked for.
+  { place: 'src/run.ts', imports: ['src/runtime', 'src/topology', KAFKA] },
+  {
+    place: 'src/index.ts',
+    imports: ['src/run.ts', 'src/dsl', 'src/runtime', 'src/serde', KAFKAJS],
+  },
+  {
+    place: 'src/testing.ts',
+    imports: ['src/simulation', 'src/broker', 'src/index.ts', 'src/kafka/transport/faulty.ts'],
+  },
   {
     place: 'src/cli',
     imports: ['src/index.ts', 'src/testing.ts', 'src/broker', 'src/dashboard'],
@@ -153,7 +163,14 @@ const ROOMS: readonly Room[] = [
 ];
 
 /** Rooms that speak to Kafka see the transport's port; what implements it is chosen at the doors. */
-const SEES_PORT = ['src/kafka', 'src/broker', 'src/state', 'src/transaction', 'src/runtime'];
+const SEES_PORT = [
+  'src/kafka',
+  'src/broker',
+  'src/state',
+  'src/transaction',
+  'src/runtime',
+  'src/run.ts',
+];
 
 function mayImport(room: Room, from: string, to: string): boolean {
   if (FREE.some((place) => within(to, place))) return true;
