@@ -4,30 +4,28 @@
  * The broker never decodes records: a partition log keeps batches as they came and only the base
  * offset, which the CRC does not cover, is written into its own copy.
  */
+import {
+  ATTRIBUTES,
+  BASE_SEQUENCE,
+  BASE_TIMESTAMP,
+  COMPRESSION_MASK,
+  CONTROL,
+  COUNT,
+  CRC,
+  HEADER_BYTES,
+  LAST_OFFSET_DELTA,
+  LEADER_EPOCH,
+  LENGTH,
+  LENGTH_PREFIX_BYTES,
+  MAGIC,
+  MAX_TIMESTAMP,
+  PRODUCER_EPOCH,
+  PRODUCER_ID,
+  readInt64,
+  TRANSACTIONAL,
+  writeInt64,
+} from '../kafka/records/batch-layout.ts';
 import { crc32c } from '../kafka/records/crc32c.ts';
-
-/** Bytes before the first record. */
-export const HEADER_BYTES = 61;
-/** Base offset and length, which a batch's own length does not count. */
-export const LENGTH_PREFIX_BYTES = 12;
-
-const LENGTH = 8;
-const LEADER_EPOCH = 12;
-const MAGIC = 16;
-const CRC = 17;
-const ATTRIBUTES = 21;
-const LAST_OFFSET_DELTA = 23;
-const FIRST_TIMESTAMP = 27;
-const MAX_TIMESTAMP = 35;
-const PRODUCER_ID = 43;
-const PRODUCER_EPOCH = 51;
-const BASE_SEQUENCE = 53;
-const COUNT = 57;
-
-const COMPRESSION_MASK = 0x07;
-const TRANSACTIONAL_BIT = 0x10;
-const CONTROL_BIT = 0x20;
-const TWO_TO_32 = 4_294_967_296;
 
 export interface BatchHeader {
   /** Whole batch, length prefix included. */
@@ -48,16 +46,6 @@ export interface BatchHeader {
 /** Why a batch is refused before it is looked at any further. */
 export type BatchFault = 'truncated' | 'magic' | 'crc' | 'count';
 
-export function readInt64(buffer: Buffer, at: number): number {
-  return buffer.readInt32BE(at) * TWO_TO_32 + buffer.readUInt32BE(at + 4);
-}
-
-export function writeInt64(buffer: Buffer, at: number, value: number): void {
-  const high = Math.floor(value / TWO_TO_32);
-  buffer.writeInt32BE(high, at);
-  buffer.writeUInt32BE(value - high * TWO_TO_32, at + 4);
-}
-
 /** Reads and checks the batch that starts at `at`: bounds, magic, CRC and the record count. */
 export function readBatchHeader(buffer: Buffer, at: number): BatchHeader | BatchFault {
   if (buffer.length - at < HEADER_BYTES) return 'truncated';
@@ -72,10 +60,10 @@ export function readBatchHeader(buffer: Buffer, at: number): BatchHeader | Batch
   return {
     bytes,
     compression: attributes & COMPRESSION_MASK,
-    kind: (attributes & CONTROL_BIT) === 0 ? 'data' : 'control',
-    transactional: (attributes & TRANSACTIONAL_BIT) !== 0,
+    kind: (attributes & CONTROL) === 0 ? 'data' : 'control',
+    transactional: (attributes & TRANSACTIONAL) !== 0,
     lastOffsetDelta,
-    firstTimestamp: readInt64(buffer, at + FIRST_TIMESTAMP),
+    firstTimestamp: readInt64(buffer, at + BASE_TIMESTAMP),
     maxTimestamp: readInt64(buffer, at + MAX_TIMESTAMP),
     producerId: readInt64(buffer, at + PRODUCER_ID),
     producerEpoch: buffer.readInt16BE(at + PRODUCER_EPOCH),
@@ -108,8 +96,8 @@ export function markerBatch(marker: Marker, timestamp: number): Buffer {
   const batch = Buffer.alloc(HEADER_BYTES + MARKER_RECORD_BYTES);
   batch.writeInt32BE(batch.length - LENGTH_PREFIX_BYTES, LENGTH);
   batch.writeInt8(2, MAGIC);
-  batch.writeInt16BE(TRANSACTIONAL_BIT | CONTROL_BIT, ATTRIBUTES);
-  writeInt64(batch, FIRST_TIMESTAMP, timestamp);
+  batch.writeInt16BE(TRANSACTIONAL | CONTROL, ATTRIBUTES);
+  writeInt64(batch, BASE_TIMESTAMP, timestamp);
   writeInt64(batch, MAX_TIMESTAMP, timestamp);
   writeInt64(batch, PRODUCER_ID, marker.producerId);
   batch.writeInt16BE(marker.producerEpoch, PRODUCER_EPOCH);

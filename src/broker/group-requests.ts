@@ -8,7 +8,7 @@ import { leaveGroup } from '../kafka/protocol/leave-group.ts';
 import { listGroups } from '../kafka/protocol/list-groups.ts';
 import { syncGroup } from '../kafka/protocol/sync-group.ts';
 import type { ApiTable } from './api-table.ts';
-import type { JoinAnswer, SyncAnswer } from './group.ts';
+import { type JoinAnswer, joinRefused, type SyncAnswer, syncRefused } from './group.ts';
 import type { BrokerState } from './state.ts';
 
 const MEMBER_ID_REQUIRED_VERSION = 4;
@@ -91,8 +91,7 @@ function serveMembership(table: ApiTable, state: BrokerState): void {
         protocolName: synced.protocolName,
         assignment: synced.assignment,
       });
-    const refuse = (errorCode: number) =>
-      respond({ errorCode, protocolType: null, protocolName: null, assignment: NOTHING });
+    const refuse = (errorCode: number) => respond(syncRefused(errorCode));
     const errorCode = misplaced(request.groupId, connection.node);
     if (errorCode !== KafkaErrorCode.NONE) return refuse(errorCode);
     const record = groups.find(request.groupId);
@@ -200,17 +199,4 @@ function serveGroupAdministration(table: ApiTable, state: BrokerState): void {
     }));
     answer({ throttleTimeMs: 0, results });
   });
-}
-
-function joinRefused(errorCode: number, memberId: string): JoinAnswer {
-  return {
-    errorCode,
-    generation: -1,
-    protocolType: null,
-    protocolName: null,
-    leader: '',
-    skipAssignment: false,
-    memberId,
-    members: [],
-  };
 }

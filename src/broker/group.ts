@@ -149,45 +149,39 @@ export class Group {
   }
 
   join(request: JoinRequest): void {
-    const refuse = (errorCode: number) =>
-      request.answer(this.#joinRefused(errorCode, request.memberId));
-    if (this.state === 'Dead') return refuse(KafkaErrorCode.COORDINATOR_NOT_AVAILABLE);
-    if (!this.#accepts(request)) return refuse(KafkaErrorCode.INCONSISTENT_GROUP_PROTOCOL);
-    if (request.memberId === '') return this.#joinNewcomer(request);
-    const fenced = this.#checkInstance(request.memberId, request.instanceId);
-    if (fenced !== KafkaErrorCode.NONE) return refuse(fenced);
+    const errorCode = this.#checkJoin(request);
+    const member = this.#members.get(request.memberId);
     const expected = this.#expected.get(request.memberId);
-    if (expected !== undefined) {
+    if (errorCode !== KafkaErrorCode.NONE) {
+      request.answer(joinRefused(errorCode, request.memberId));
+    } else if (request.memberId === '') {
+      this.#joinNewcomer(request);
+    } else if (expected !== undefined) {
       expected.cancel();
       this.#expected.delete(request.memberId);
-      return this.#addMember(request.memberId, request);
+      this.#addMember(request.memberId, request);
+    } else if (member === undefined) {
+      request.answer(joinRefused(KafkaErrorCode.UNKNOWN_MEMBER_ID, request.memberId));
+    } else {
+      this.#joinMember(member, request);
     }
-    const member = this.#members.get(request.memberId);
-    if (member === undefined) return refuse(KafkaErrorCode.UNKNOWN_MEMBER_ID);
-    this.#joinMember(member, request);
   }
 
   sync(request: SyncRequest): void {
-    const refuse = (errorCode: number) => request.answer(syncRefused(errorCode));
-    const errorCode = this.check(request.memberId, request.instanceId, request.generation);
-    if (errorCode !== KafkaErrorCode.NONE) return refuse(errorCode);
-    if (
-      (request.protocolType !== null && request.protocolType !== this.protocolType) ||
-      (request.protocolName !== null && request.protocolName !== this.protocolName)
-    ) {
-      return refuse(KafkaErrorCode.INCONSISTENT_GROUP_PROTOCOL);
-    }
-    const member = this.#members.get(request.memberId)!;
-    if (this.state === 'PreparingRebalance') return refuse(KafkaErrorCode.REBALANCE_IN_PROGRESS);
-    if (this.state === 'CompletingRebalance') {
-      member.sync?.(syncRefused(KafkaErrorCode.REBALANCE_IN_PROGRESS));
-      member.sync = request.answer;
-      this.#touch(member);
-      if (member.memberId === this.#leader) this.#assign(request);
+    const errorCode = this.#checkSync(request);
+    const member = this.#members.get(request.memberId);
+    if (errorCode !== KafkaErrorCode.NONE || member === undefined) {
+      request.answer(syncRefused(errorCode));
       return;
     }
     this.#touch(member);
-    request.answer(this.#syncAnswer(member));
+    if (this.state !== 'CompletingRebalance') {
+      request.answer(this.#syncAnswer(member));
+      return;
+    }
+    member.sync?.(syncRefused(KafkaErrorCode.REBALANCE_IN_PROGRESS));
+    member.sync = request.answer;
+    if (member.memberId === this.#leader) this.#assign(request);
   }
 
   heartbeat(memberId: string, instanceId: string | null, generation: number): number {
@@ -237,6 +231,29 @@ export class Group {
     this.#instances.clear();
   }
 
+  #checkJoin(request: JoinRequest): number {
+    if (this.state === 'Dead') return KafkaErrorCode.COORDINATOR_NOT_AVAILABLE;
+    if (!this.#accepts(request)) return KafkaErrorCode.INCONSISTENT_GROUP_PROTOCOL;
+    return request.memberId === ''
+      ? KafkaErrorCode.NONE
+      : this.#checkInstance(request.memberId, request.instanceId);
+  }
+
+  #checkSync(request: SyncRequest): number {
+    const { memberId, instanceId, generation, protocolType, protocolName } = request;
+    const errorCode = this.check(memberId, instanceId, generation);
+    if (errorCode !== KafkaErrorCode.NONE) return errorCode;
+    if (
+      (protocolType !== null && protocolType !== this.protocolType) ||
+      (protocolName !== null && protocolName !== this.protocolName)
+    ) {
+      return KafkaErrorCode.INCONSISTENT_GROUP_PROTOCOL;
+    }
+    return this.state === 'PreparingRebalance'
+      ? KafkaErrorCode.REBALANCE_IN_PROGRESS
+      : KafkaErrorCode.NONE;
+  }
+
   #checkInstance(memberId: string, instanceId: string | null): number {
     if (instanceId === null) return KafkaErrorCode.NONE;
     const current = this.#instances.get(instanceId);
@@ -255,26 +272,28 @@ export class Group {
   }
 
   #joinNewcomer(request: JoinRequest): void {
-    const { instanceId } = request;
-    const memberId = `${instanceId ?? request.clientId}-${this.#ports.random.bytes(16).toString('hex')}`;
-    if (instanceId === null) {
-      if (request.newcomer === 'let-in') return this.#addMember(memberId, request);
+    const { instanceId, clientId } = request;
+    const unique = this.#ports.random.bytes(16).toString('hex');
+    const memberId = `${instanceId ?? clientId}-${unique}`;
+    const replaced = instanceId === null ? undefined : this.#instances.get(instanceId);
+    if (replaced !== undefined) {
+      this.#replace(this.#members.get(replaced)!, memberId, request);
+    } else if (instanceId !== null || request.newcomer === 'let-in') {
+      this.#addMember(memberId, request);
+    } else {
       const timer = this.#ports.timers.after(request.sessionTimeoutMs, () =>
         this.#dropExpected(memberId),
       );
       this.#expected.set(memberId, timer);
-      return request.answer(this.#joinRefused(KafkaErrorCode.MEMBER_ID_REQUIRED, memberId));
+      request.answer(joinRefused(KafkaErrorCode.MEMBER_ID_REQUIRED, memberId));
     }
-    const replaced = this.#instances.get(instanceId);
-    if (replaced === undefined) return this.#addMember(memberId, request);
-    this.#replace(this.#members.get(replaced)!, memberId, request);
   }
 
   /** I3: the instance came again, most likely after a restart. */
   #replace(member: Member, memberId: string, request: JoinRequest): void {
     const oldId = member.memberId;
     const oldLeader = this.#leader;
-    member.join?.(this.#joinRefused(KafkaErrorCode.FENCED_INSTANCE_ID, oldId));
+    member.join?.(joinRefused(KafkaErrorCode.FENCED_INSTANCE_ID, oldId));
     member.sync?.(syncRefused(KafkaErrorCode.FENCED_INSTANCE_ID));
     member.join = null;
     member.sync = null;
@@ -339,7 +358,7 @@ export class Group {
     const nothingNew =
       same && (this.state === 'CompletingRebalance' || (this.state === 'Stable' && !isLeader));
     if (this.state === 'Empty') {
-      request.answer(this.#joinRefused(KafkaErrorCode.UNKNOWN_MEMBER_ID, member.memberId));
+      request.answer(joinRefused(KafkaErrorCode.UNKNOWN_MEMBER_ID, member.memberId));
       return;
     }
     this.#update(member, request);
@@ -348,7 +367,7 @@ export class Group {
       request.answer(this.#joinAnswer(member));
       return;
     }
-    member.join?.(this.#joinRefused(KafkaErrorCode.REBALANCE_IN_PROGRESS, member.memberId));
+    member.join?.(joinRefused(KafkaErrorCode.REBALANCE_IN_PROGRESS, member.memberId));
     member.join = request.answer;
     this.#prepare();
   }
@@ -376,7 +395,7 @@ export class Group {
 
   #remove(member: Member): void {
     member.session?.cancel();
-    member.join?.(this.#joinRefused(KafkaErrorCode.UNKNOWN_MEMBER_ID, member.memberId));
+    member.join?.(joinRefused(KafkaErrorCode.UNKNOWN_MEMBER_ID, member.memberId));
     member.sync?.(syncRefused(KafkaErrorCode.UNKNOWN_MEMBER_ID));
     this.#forget(member);
     if (this.state === 'Stable' || this.state === 'CompletingRebalance') this.#prepare();
@@ -398,7 +417,10 @@ export class Group {
   }
 
   #prepare(): void {
-    if (this.state === 'PreparingRebalance') return this.#tryComplete();
+    if (this.state === 'PreparingRebalance') {
+      this.#tryComplete();
+      return;
+    }
     this.#pendingSync?.cancel();
     this.#pendingSync = null;
     if (this.state === 'CompletingRebalance') {
@@ -448,7 +470,10 @@ export class Group {
     const leader = this.#leader === null ? undefined : this.#members.get(this.#leader);
     if (leader !== undefined && leader.join === null) {
       const joined = [...this.#members.values()].find((member) => member.join !== null);
-      if (joined === undefined) return this.#awaitMembers();
+      if (joined === undefined) {
+        this.#awaitMembers();
+        return;
+      }
       this.#leader = joined.memberId;
     }
     this.generation += 1;
@@ -540,19 +565,6 @@ export class Group {
     };
   }
 
-  #joinRefused(errorCode: number, memberId: string): JoinAnswer {
-    return {
-      errorCode,
-      generation: -1,
-      protocolType: null,
-      protocolName: null,
-      leader: '',
-      skipAssignment: false,
-      memberId,
-      members: [],
-    };
-  }
-
   #syncAnswer(member: Member): SyncAnswer {
     return {
       errorCode: KafkaErrorCode.NONE,
@@ -563,7 +575,20 @@ export class Group {
   }
 }
 
-function syncRefused(errorCode: number): SyncAnswer {
+export function joinRefused(errorCode: number, memberId: string): JoinAnswer {
+  return {
+    errorCode,
+    generation: -1,
+    protocolType: null,
+    protocolName: null,
+    leader: '',
+    skipAssignment: false,
+    memberId,
+    members: [],
+  };
+}
+
+export function syncRefused(errorCode: number): SyncAnswer {
   return { errorCode, protocolType: null, protocolName: null, assignment: NOTHING };
 }
 

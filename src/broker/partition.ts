@@ -13,7 +13,7 @@ import { KafkaErrorCode } from '../kafka/protocol/error-codes.ts';
 import { type Marker, markerBatch, readBatchHeader } from './batch-header.ts';
 import { PartitionLog } from './log.ts';
 import { ProducerState } from './producer-state.ts';
-import { hasNullKey } from './records.ts';
+import { keysOf } from './records.ts';
 
 export interface AppendRules {
   readonly batchBytesMax: number;
@@ -67,11 +67,9 @@ export class Partition {
     if (header.kind === 'control') {
       return refused(KafkaErrorCode.INVALID_RECORD, 'a client may not write control batches');
     }
-    if (rules.keys === 'required' && hasNullKey(records, header)) {
-      return refused(
-        KafkaErrorCode.INVALID_RECORD,
-        'a compacted topic takes no record without key',
-      );
+    const keys = rules.keys === 'required' ? keysOf(records, header) : 'given';
+    if (keys !== 'given') {
+      return refused(KafkaErrorCode.INVALID_RECORD, `a compacted topic needs keys: ${keys}`);
     }
     if (header.producerId < 0) {
       const baseOffset = this.log.append(records, header);

@@ -2,11 +2,9 @@
  * The two questions for which the broker has to walk the records of a batch: has one no key (on
  * compacted topics), and which is the first of a timestamp (ListOffsets by time).
  */
-import { gunzipSync } from 'node:zlib';
-import { type BatchHeader, HEADER_BYTES } from './batch-header.ts';
-
-const GZIP = 1;
-const OUTPUT_BYTES_MAX = 64 * 1024 * 1024;
+import { HEADER_BYTES } from '../kafka/records/batch-layout.ts';
+import { decompress, NO_COMPRESSION } from '../kafka/records/codecs.ts';
+import type { BatchHeader } from './batch-header.ts';
 
 /** Position of a walk over records; one object for the whole walk. */
 class RecordWalk {
@@ -46,22 +44,26 @@ class RecordWalk {
   }
 }
 
-/** Null when the codec is not available here: such batches are passed on unread. */
-function walk(batch: Buffer, header: BatchHeader): RecordWalk | null {
-  if (header.compression === 0) return new RecordWalk(batch, HEADER_BYTES);
-  if (header.compression !== GZIP) return null;
-  const body = batch.subarray(HEADER_BYTES, header.bytes);
-  return new RecordWalk(gunzipSync(body, { maxOutputLength: OUTPUT_BYTES_MAX }), 0);
+function walk(batch: Buffer, header: BatchHeader): RecordWalk {
+  if (header.compression === NO_COMPRESSION) return new RecordWalk(batch, HEADER_BYTES);
+  return new RecordWalk(
+    decompress(header.compression, batch.subarray(HEADER_BYTES, header.bytes)),
+    0,
+  );
 }
 
-export function hasNullKey(batch: Buffer, header: BatchHeader): boolean {
-  const records = walk(batch, header);
-  if (records === null) return false;
-  for (let index = 0; index < header.count; index++) {
-    records.next();
-    if (records.keyBytes < 0) return true;
+/** `unreadable` records are the producer's fault: they fit the CRC but not the format. */
+export function keysOf(batch: Buffer, header: BatchHeader): 'given' | 'missing' | 'unreadable' {
+  try {
+    const records = walk(batch, header);
+    for (let index = 0; index < header.count; index++) {
+      records.next();
+      if (records.keyBytes < 0) return 'missing';
+    }
+    return 'given';
+  } catch {
+    return 'unreadable';
   }
-  return false;
 }
 
 /** Offset delta and timestamp of the first record at or after `timestamp`, or null. */
@@ -70,12 +72,16 @@ export function firstAtOrAfter(
   header: BatchHeader,
   timestamp: number,
 ): { delta: number; timestamp: number } | null {
-  const records = walk(batch, header);
-  if (records === null) return { delta: 0, timestamp: header.maxTimestamp };
-  for (let delta = 0; delta < header.count; delta++) {
-    records.next();
-    const recordTimestamp = header.firstTimestamp + records.timestampDelta;
-    if (recordTimestamp >= timestamp) return { delta, timestamp: recordTimestamp };
+  try {
+    const records = walk(batch, header);
+    for (let delta = 0; delta < header.count; delta++) {
+      records.next();
+      const recordTimestamp = header.firstTimestamp + records.timestampDelta;
+      if (recordTimestamp >= timestamp) return { delta, timestamp: recordTimestamp };
+    }
+    return null;
+  } catch {
+    // Nobody can read this batch, so nobody looks for a record in it.
+    return null;
   }
-  return null;
 }

@@ -89,7 +89,10 @@ class ClientConnection {
     this.#needed = LENGTH_BYTES;
     while (bytes.length >= LENGTH_BYTES) {
       const length = bytes.readInt32BE(0);
-      if (length < HEADER_BYTES_MIN || length > FRAME_BYTES_MAX) return this.#refuse();
+      if (length < HEADER_BYTES_MIN || length > FRAME_BYTES_MAX) {
+        this.#refuse();
+        return;
+      }
       this.#needed = LENGTH_BYTES + length;
       if (bytes.length < this.#needed) break;
       this.#frames.push(bytes.subarray(LENGTH_BYTES, this.#needed));
@@ -110,7 +113,7 @@ class ClientConnection {
       try {
         this.#handle(frame);
       } catch {
-        return this.#refuse();
+        this.#refuse();
       }
     }
   }
