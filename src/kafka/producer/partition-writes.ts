@@ -1,0 +1,211 @@
+/**
+ * Writing the batches of one step to their partition leaders.
+ *
+ * Used by `session.ts` alone. Each leader gets one request with the first batch of each of its
+ * partitions; the remaining batches follow in further requests.
+ *
+ * I1. At most one batch of a partition is in flight: a refused one is never overtaken by the next.
+ * I2. A batch is repeated with the same bytes and the same sequence, and only after a definite
+ *     answer; the leader drops what it has already appended (NOT_ENOUGH_REPLICAS_AFTER_APPEND).
+ * I3. Every partition asked about must be in the answer.
+ */
+import { type EscapementError, invariant } from '../../errors.ts';
+import { KafkaErrorCode } from '../protocol/error-codes.ts';
+import { produce } from '../protocol/produce.ts';
+import type { Response } from '../protocol/schema.ts';
+import { type PendingBatch, sealBatch } from '../records/batch-writer.ts';
+import type { ProducerIdentity, SessionCluster } from './coordinator-requests.ts';
+import { allOf, type Exchange } from './exchange.ts';
+import { asError, gravest, incomplete, type Refusal, refusalError, repeatable } from './refusal.ts';
+import { type PartitionSequence, Sequences, sequenceAfter } from './sequences.ts';
+import type { StepOutput } from './step.ts';
+
+/** What is left to write to one partition. */
+interface Write {
+  readonly place: PartitionSequence;
+  readonly batches: readonly PendingBatch[];
+  /** Index of the batch to write next. */
+  at: number;
+  /** That batch as it goes to the leader, once and again. */
+  sealed: Buffer | null;
+}
+
+/** What a round of requests left to be written again, and the last reason for it. */
+interface Leftover {
+  readonly writes: Write[];
+  reason: EscapementError | null;
+}
+
+export interface PartitionWritesOptions {
+  readonly cluster: SessionCluster;
+  readonly transactionalId: string;
+  readonly transactionTimeoutMs: number;
+}
+
+const ACKS_ALL = -1;
+
+export class PartitionWrites {
+  readonly #options: PartitionWritesOptions;
+  readonly #sequences = new Sequences();
+  #identity: ProducerIdentity = { producerId: -1, producerEpoch: -1 };
+
+  constructor(options: PartitionWritesOptions) {
+    this.#options = options;
+  }
+
+  /** The session has a new epoch. */
+  restart(identity: ProducerIdentity): void {
+    this.#identity = identity;
+    this.#sequences.restart();
+  }
+
+  /** Resolves when every leader has acknowledged every batch; rejects once all have answered. */
+  async write(exchange: Exchange, outputs: readonly StepOutput[]): Promise<void> {
+    let waiting = outputs.map((output) => this.#writeOf(output));
+    for (let attempt = 1; ; attempt++) {
+      const left = await this.#writeRound(exchange, waiting);
+      if (left.reason === null) return;
+      waiting = left.writes;
+      await exchange.pause('Produce', left.reason, attempt);
+    }
+  }
+
+  #writeOf({ topic, partition, batches }: StepOutput): Write {
+    invariant(batches.length > 0, 'an output has no batch', { topic, partition });
+    return { place: this.#sequences.of(topic, partition), batches, at: 0, sealed: null };
+  }
+
+  async #writeRound(exchange: Exchange, writes: Write[]): Promise<Leftover> {
+    let leaders: Map<number, Write[]>;
+    try {
+      leaders = await this.#byLeader(exchange, writes);
+    } catch (cause) {
+      const reason = asError(cause);
+      if (reason.decision !== 'retry') throw reason;
+      return { writes, reason };
+    }
+    exchange.assertOpen();
+    const left: Leftover = { writes: [], reason: null };
+    await allOf(
+      exchange,
+      [...leaders].map(([node, led]) => this.#writeTo(exchange, node, led, left)),
+    );
+    return left;
+  }
+
+  async #byLeader(exchange: Exchange, writes: readonly Write[]): Promise<Map<number, Write[]>> {
+    const leaders = new Map<number, Write[]>();
+    for (const write of writes) {
+      const { place } = write;
+      if (place.leader < 0) {
+        const { topic, partition } = place;
+        const lookup = this.#options.cluster.leaderOf(topic, partition).catch((cause: unknown) => {
+          throw repeatable(cause);
+        });
+        place.leader = await exchange.within(lookup, `Produce to ${topic}-${partition}`);
+      }
+      const led = leaders.get(place.leader);
+      if (led === undefined) leaders.set(place.leader, [write]);
+      else led.push(write);
+    }
+    return leaders;
+  }
+
+  /** Batch after batch of all partitions of one leader, until none is left or refused. */
+  async #writeTo(exchange: Exchange, node: number, writes: Write[], left: Leftover): Promise<void> {
+    let active = writes;
+    while (active.length > 0) {
+      exchange.assertOpen();
+      let answer: Response<typeof produce>;
+      try {
+        answer = await this.#send(node, active);
+      } catch (cause) {
+        const reason = asError(cause);
+        for (const { place } of active) this.#forgetLeader(place);
+        if (reason.decision !== 'retry') throw reason;
+        left.writes.push(...active);
+        left.reason = reason;
+        return;
+      }
+      active = this.#settle(answer, active, left);
+    }
+  }
+
+  #send(node: number, writes: readonly Write[]): Promise<Response<typeof produce>> {
+    const { cluster, transactionalId, transactionTimeoutMs } = this.#options;
+    const topicData: { name: string; partitionData: { index: number; records: Buffer }[] }[] = [];
+    for (const write of writes) {
+      const { topic, partition, next } = write.place;
+      write.sealed ??= sealBatch(write.batches[write.at]!, {
+        ...this.#identity,
+        baseSequence: next,
+        transactional: 'transactional',
+      });
+      const row = { index: partition, records: write.sealed };
+      const known = topicData.find(({ name }) => name === topic);
+      if (known === undefined) topicData.push({ name: topic, partitionData: [row] });
+      else known.partitionData.push(row);
+    }
+    return cluster.send(
+      node,
+      produce,
+      {
+        transactionalId,
+        acks: ACKS_ALL,
+        // The leader answers before the connection is given up.
+        timeoutMs: Math.ceil(transactionTimeoutMs / 2),
+        topicData,
+      },
+      { lane: 'transaction', timeoutMs: transactionTimeoutMs },
+    );
+  }
+
+  /** Reads the code of every partition. Returns the writes that have another batch to send. */
+  #settle(answer: Response<typeof produce>, asked: readonly Write[], left: Leftover): Write[] {
+    const further: Write[] = [];
+    const failures: EscapementError[] = [];
+    let answered = 0;
+    for (const { name: topic, partitionResponses } of answer.responses) {
+      for (const { index: partition, errorCode: code } of partitionResponses) {
+        const write = asked.find(
+          ({ place }) => place.partition === partition && place.topic === topic,
+        );
+        if (write === undefined) continue;
+        answered += 1;
+        if (code === KafkaErrorCode.NONE) {
+          if (this.#advance(write) === 'further') further.push(write);
+          continue;
+        }
+        const error = this.#refused({ code, at: { topic, partition } });
+        if (error.decision === 'retry') {
+          this.#forgetLeader(write.place);
+          left.writes.push(write);
+          left.reason = error;
+        } else failures.push(error);
+      }
+    }
+    const missing = incomplete(answered, asked.length);
+    if (missing !== null) failures.push(this.#refused(missing));
+    const failure = gravest(failures);
+    if (failure !== null) throw failure;
+    return further;
+  }
+
+  #advance(write: Write): 'further' | 'done' {
+    const { place, batches } = write;
+    place.next = sequenceAfter(place.next, batches[write.at]!.records);
+    write.at += 1;
+    write.sealed = null;
+    return write.at < batches.length ? 'further' : 'done';
+  }
+
+  #refused(refusal: Refusal): EscapementError {
+    const { transactionalId } = this.#options;
+    return refusalError('Produce', refusal, { topic: 'Write', transactionalId, groupId: '' });
+  }
+
+  #forgetLeader(place: PartitionSequence): void {
+    place.leader = -1;
+    this.#options.cluster.forgetLeader(place.topic, place.partition);
+  }
+}
