@@ -1,0 +1,160 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterEach, describe, expect, it } from 'vitest';
+import { confluentRegistry } from '../../src/serde/confluent-registry.ts';
+import { memoryRegistry } from '../../src/serde/memory-registry.ts';
+import { serveRegistry } from '../../src/serde/serve-registry.ts';
+import { registryConformance } from './registry-conformance.ts';
+
+registryConformance('in memory', async () => ({
+  registry: memoryRegistry(),
+  close: async () => {},
+}));
+
+registryConformance('behind the Confluent API', async () => {
+  const served = await serveRegistry(memoryRegistry(), { port: 0 });
+  return { registry: confluentRegistry({ host: served.url }), close: served.close };
+});
+
+describe('confluentRegistry', () => {
+  const servers: Server[] = [];
+  afterEach(() => {
+    for (const server of servers.splice(0)) {
+      server.closeAllConnections();
+      server.close();
+    }
+  });
+  const seen: string[] = [];
+
+  async function answering(
+    answer: (path: string, attempt: number) => { status: number; body: string } | null,
+  ): Promise<string> {
+    seen.length = 0;
+    const server = createServer((request, response) => {
+      seen.push(`${request.method} ${request.url}`);
+      const made = answer(request.url ?? '', seen.length);
+      if (made === null) return;
+      response.writeHead(made.status, { 'content-type': 'application/json' });
+      response.end(made.body);
+    });
+    servers.push(server);
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  }
+  const schema = '{"type":"record","name":"A","fields":[{"name":"a","type":"int"}]}';
+
+  it('names the URL and the mend when nothing listens', async () => {
+    const host = await answering(() => null);
+    servers.pop()?.close();
+    const error = await confluentRegistry({ host })
+      .schemaById(1)
+      .catch((caught: unknown) => caught);
+    expect(error).toMatchObject({ code: 'REGISTRY_UNAVAILABLE', decision: 'retry' });
+    expect(String(error)).toContain(host);
+    expect(String(error)).toContain('Check the URL');
+  });
+
+  it('gives up on a registry that never answers at the deadline', async () => {
+    const host = await answering(() => null);
+    const registry = confluentRegistry({ host, deadlineMs: 150 });
+    await expect(registry.schemaById(1)).rejects.toMatchObject({ code: 'REGISTRY_UNAVAILABLE' });
+    await expect(registry.idOf('s', schema)).rejects.toMatchObject({
+      code: 'REGISTRY_UNAVAILABLE',
+    });
+  });
+
+  it('tells a web server that is no registry from an unknown id', async () => {
+    for (const body of ['<html>not here</html>', '{"message":"Not Found"}', '']) {
+      const host = await answering(() => ({ status: 404, body }));
+      const error = await confluentRegistry({ host, deadlineMs: 1_000 })
+        .schemaById(1)
+        .catch((caught: unknown) => caught);
+      expect(error).toMatchObject({ code: 'REGISTRY_UNAVAILABLE' });
+    }
+    const host = await answering(() => ({ status: 200, body: '{"hello":"world"}' }));
+    await expect(
+      confluentRegistry({ host, deadlineMs: 1_000 }).schemaById(1),
+    ).rejects.toMatchObject({ code: 'REGISTRY_UNAVAILABLE' });
+  });
+
+  it('stops on a wrong password', async () => {
+    const host = await answering(() => ({ status: 401, body: '{"message":"who are you"}' }));
+    await expect(confluentRegistry({ host }).idOf('s', schema)).rejects.toMatchObject({
+      code: 'REGISTRY_UNAVAILABLE',
+      decision: 'stop',
+    });
+    expect(seen).toHaveLength(1);
+  });
+
+  it('asks again after a server error, also when it writes', async () => {
+    const host = await answering((_, attempt) =>
+      attempt < 3
+        ? { status: 503, body: '{"error_code":50301,"message":"starting"}' }
+        : { status: 200, body: '{"id":5}' },
+    );
+    expect(await confluentRegistry({ host }).register('s', schema)).toBe(5);
+    expect(seen).toEqual(Array(3).fill('POST /subjects/s/versions'));
+  });
+
+  it('never reads nor writes the compatibility level of a subject', async () => {
+    const host = await answering((path) =>
+      path.startsWith('/config')
+        ? { status: 404, body: '{"error_code":40408,"message":"none"}' }
+        : { status: 200, body: '{"id":5}' },
+    );
+    await confluentRegistry({ host }).register('s', schema);
+    expect(seen).toEqual(['POST /subjects/s/versions']);
+  });
+
+  it('reports an incompatible schema as such', async () => {
+    const host = await answering(() => ({
+      status: 409,
+      body: '{"error_code":409,"message":"incompatible"}',
+    }));
+    await expect(confluentRegistry({ host }).register('s', schema)).rejects.toMatchObject({
+      code: 'SCHEMA_INCOMPATIBLE',
+    });
+  });
+
+  it('hands out a schema that avsc cannot parse', async () => {
+    const text = '{"type":"record","name":"A","namespace":"a-b","fields":[]}';
+    const host = await answering(() => ({ status: 200, body: JSON.stringify({ schema: text }) }));
+    expect(await confluentRegistry({ host }).schemaById(3)).toBe(text);
+  });
+
+  it('asks for a schema once', async () => {
+    const host = await answering(() => ({ status: 200, body: JSON.stringify({ schema }) }));
+    const registry = confluentRegistry({ host });
+    await Promise.all([registry.schemaById(3), registry.schemaById(3)]);
+    await registry.schemaById(3);
+    expect(seen).toEqual(['GET /schemas/ids/3']);
+  });
+
+  it('refuses a URL without a scheme', () => {
+    expect(() => confluentRegistry({ host: 'localhost:8081' })).toThrow(/http:/);
+  });
+});
+
+describe('serveRegistry', () => {
+  it('answers an unknown call, a broken body and a missing schema with an error', async () => {
+    const served = await serveRegistry(memoryRegistry(), { port: 0 });
+    const status = async (path: string, body?: string): Promise<number> => {
+      const init = body === undefined ? {} : { method: 'POST', body };
+      return (await fetch(served.url + path, init)).status;
+    };
+    expect(await status('/nothing')).toBe(404);
+    expect(await status('/schemas/ids/x')).toBe(404);
+    expect(await status('/subjects/s/versions', '{')).toBe(422);
+    expect(await status('/subjects/s/versions', 'null')).toBe(422);
+    expect(await status('/subjects/s/versions', '{}')).toBe(422);
+    expect(await status('/subjects/%E0/versions', '{"schema":"\\"string\\""}')).toBe(200);
+    await served.close();
+  });
+
+  it('rejects when its port is taken', async () => {
+    const served = await serveRegistry(memoryRegistry(), { port: 0 });
+    const port = Number(new URL(served.url).port);
+    await expect(serveRegistry(memoryRegistry(), { port })).rejects.toThrow(/EADDRINUSE/);
+    await served.close();
+  });
+});
