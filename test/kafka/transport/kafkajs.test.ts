@@ -1,0 +1,260 @@
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import { Kafka, logLevel } from 'kafkajs';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Broker } from '../../../src/broker/broker.ts';
+import { type Listener, listen } from '../../../src/broker/tcp.ts';
+import type { EscapementError } from '../../../src/errors.ts';
+import { decodeResponse, encodeRequest } from '../../../src/kafka/protocol/codec.ts';
+import { initProducerId } from '../../../src/kafka/protocol/init-producer-id.ts';
+import { metadata } from '../../../src/kafka/protocol/metadata.ts';
+import { kafkajsTransport } from '../../../src/kafka/transport/kafkajs.ts';
+import {
+  type Lane,
+  type Transport,
+  TransportError,
+} from '../../../src/kafka/transport/transport.ts';
+import { systemPorts } from '../../../src/ports.ts';
+import { silentLog } from '../../../src/telemetry/log.ts';
+
+const HOST = '127.0.0.1';
+const METADATA_VERSION = 9;
+
+/** Stands between transport and broker, and misbehaves on demand. */
+class Door {
+  behaviour: 'pass' | 'mute' | 'half' | 'refuse' = 'pass';
+  readonly #server: Server;
+  readonly #sockets = new Set<Socket>();
+  accepted = 0;
+
+  constructor(to: number) {
+    this.#server = createServer((client) => {
+      this.accepted++;
+      if (this.behaviour === 'refuse') {
+        client.destroy();
+        return;
+      }
+      const upstream = connect(to, HOST);
+      for (const socket of [client, upstream]) {
+        this.#sockets.add(socket);
+        socket.on('error', () => {});
+        socket.on('close', () => {
+          client.destroy();
+          upstream.destroy();
+        });
+      }
+      client.on('data', (bytes) => upstream.write(bytes));
+      upstream.on('data', (bytes) => {
+        if (this.behaviour === 'pass') client.write(bytes);
+        if (this.behaviour === 'half') {
+          this.behaviour = 'pass';
+          client.write(bytes.subarray(0, bytes.length >> 1), () => client.destroy());
+        }
+      });
+    });
+  }
+
+  start(): Promise<number> {
+    return new Promise((resolve) => {
+      this.#server.listen(0, HOST, () => {
+        const address = this.#server.address();
+        resolve(typeof address === 'object' && address !== null ? address.port : 0);
+      });
+    });
+  }
+
+  stop(): void {
+    this.#server.close();
+    for (const socket of this.#sockets) socket.destroy();
+  }
+}
+
+const failure = (work: Promise<unknown>): Promise<EscapementError> =>
+  work.then(
+    () => expect.fail('the request succeeded'),
+    (error: unknown) => error as EscapementError,
+  );
+
+describe('the kafkajs transport', () => {
+  let broker: Broker;
+  let listener: Listener;
+  let door: Door;
+  let port: number;
+  const open: Transport[] = [];
+
+  beforeEach(async () => {
+    broker = new Broker({ ports: systemPorts });
+    listener = await listen(broker, { host: HOST, port: 0 });
+    door = new Door(listener.port);
+    port = await door.start();
+  });
+  afterEach(async () => {
+    for (const transport of open.splice(0)) await transport.close();
+    door.stop();
+    await listener.close();
+  });
+
+  const transportTo = (...ports: number[]): Transport => {
+    const brokers = ports.map((each) => `${HOST}:${each}`);
+    const transport = kafkajsTransport({ brokers }, { ports: systemPorts, log: silentLog });
+    open.push(transport);
+    return transport;
+  };
+
+  const nodesOf = async (
+    transport: Transport,
+    node: number | 'any' = 'any',
+    timeoutMs = 2_000,
+    lane: Lane = 'transaction',
+  ): Promise<number[]> => {
+    const answer = await transport.request(node, {
+      apiKey: metadata.key,
+      apiVersion: METADATA_VERSION,
+      body: encodeRequest(metadata, METADATA_VERSION, { topics: [] }),
+      timeoutMs,
+      lane,
+    });
+    return decodeResponse(metadata, METADATA_VERSION, answer).brokers.map(({ nodeId }) => nodeId);
+  };
+
+  it('carries flexible and inflexible requests to a bootstrap broker and to a node', async () => {
+    const transport = transportTo(port);
+    expect(await nodesOf(transport)).toEqual([0]);
+    transport.learn([{ id: 0, host: HOST, port: listener.port }]);
+    for (const version of [1, 4]) {
+      const answer = await transport.request(0, {
+        apiKey: initProducerId.key,
+        apiVersion: version,
+        body: encodeRequest(initProducerId, version, {
+          transactionalId: null,
+          transactionTimeoutMs: 1_000,
+        }),
+        timeoutMs: 2_000,
+        lane: 'transaction',
+      });
+      expect(decodeResponse(initProducerId, version, answer).errorCode).toBe(0);
+    }
+  });
+
+  it('opens one socket per lane and node, however many requests come at once', async () => {
+    const transport = transportTo(port);
+    transport.learn([{ id: 0, host: HOST, port }]);
+    await Promise.all([1, 2, 3].map(() => nodesOf(transport, 0)));
+    expect(door.accepted).toBe(1);
+    await Promise.all([nodesOf(transport, 0, 2_000, 'fetch'), nodesOf(transport)]);
+    expect(door.accepted).toBe(2);
+  });
+
+  it('takes a Kafka client as well as its configuration', async () => {
+    const kafka = new Kafka({ brokers: [`${HOST}:${port}`], logLevel: logLevel.NOTHING });
+    const transport = kafkajsTransport(kafka, { ports: systemPorts, log: silentLog });
+    open.push(transport);
+    expect(await nodesOf(transport)).toEqual([0]);
+  });
+
+  it('names the address and the mend when nothing listens', async () => {
+    door.stop();
+    const error = await failure(nodesOf(transportTo(port)));
+    expect(error).toBeInstanceOf(TransportError);
+    expect((error as TransportError).fate).toBe('never-sent');
+    expect(error.code).toBe('CONNECTION_FAILED');
+    expect(error.message).toContain(`${HOST}:${port}`);
+    expect(error.message).toContain('is the broker running at this address?');
+  });
+
+  it('hints at the kind of listener when the connection closes while it is opened', async () => {
+    door.behaviour = 'refuse';
+    const error = await failure(nodesOf(transportTo(port)));
+    expect((error as TransportError).fate).toBe('never-sent');
+    expect(error.message).toContain('A TLS listener needs `ssl`');
+  });
+
+  it('goes on to the next bootstrap address', async () => {
+    const gone = new Door(0);
+    const dead = await gone.start();
+    gone.stop();
+    expect(await nodesOf(transportTo(dead, port))).toEqual([0]);
+  });
+
+  it('refuses a node that nobody told it of, before anything is sent', async () => {
+    const error = await failure(nodesOf(transportTo(port), 9));
+    expect((error as TransportError).fate).toBe('never-sent');
+    expect(error.message).toContain('Node 9');
+  });
+
+  it('closes the connection when a deadline passes, and its other requests share the fate', async () => {
+    const transport = transportTo(port);
+    transport.learn([{ id: 0, host: HOST, port }]);
+    await nodesOf(transport, 0);
+    await nodesOf(transport, 0, 2_000, 'group');
+    door.behaviour = 'mute';
+    const patient = failure(nodesOf(transport, 0, 60_000));
+    const elsewhere = failure(nodesOf(transport, 0, 60_000, 'group'));
+    const hasty = failure(nodesOf(transport, 0, 50));
+    for (const error of await Promise.all([patient, hasty])) {
+      expect((error as TransportError).fate).toBe('unknown');
+      expect(error.message).toContain('Metadata v9 was not answered within 50 ms');
+    }
+    door.behaviour = 'pass';
+    expect(await nodesOf(transport, 0)).toEqual([0]);
+    await transport.close();
+    expect(((await elsewhere) as TransportError).fate).toBe('unknown');
+  });
+
+  it('knows that a request was never sent when its connection never stood', async () => {
+    const transport = transportTo(port);
+    transport.learn([{ id: 0, host: HOST, port }]);
+    door.behaviour = 'mute';
+    const error = await failure(nodesOf(transport, 0, 50));
+    expect((error as TransportError).fate).toBe('never-sent');
+    const bootstrap = await failure(nodesOf(transport, 'any', 50));
+    expect((bootstrap as TransportError).fate).toBe('never-sent');
+  });
+
+  it('reads answers in frame after a connection broke in the middle of one', async () => {
+    const transport = transportTo(port);
+    transport.learn([{ id: 0, host: HOST, port }]);
+    await nodesOf(transport, 0);
+    door.behaviour = 'half';
+    const error = await failure(nodesOf(transport, 0));
+    expect((error as TransportError).fate).toBe('unknown');
+    expect(await nodesOf(transport, 0)).toEqual([0]);
+    expect(await nodesOf(transport, 0)).toEqual([0]);
+  });
+
+  it('follows a node to another address', async () => {
+    const transport = transportTo(port);
+    transport.learn([{ id: 0, host: HOST, port }]);
+    await nodesOf(transport, 0);
+    transport.learn([{ id: 0, host: HOST, port: listener.port }]);
+    await nodesOf(transport, 0);
+    expect(door.accepted).toBe(1);
+  });
+
+  it('rejects what is pending when it closes, and leaves neither socket nor timer', async () => {
+    const held = () => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length;
+    const before = held();
+    const transport = transportTo(port);
+    await nodesOf(transport);
+    door.behaviour = 'mute';
+    const pending = failure(nodesOf(transport, 'any', 60_000));
+    await systemPorts.timers.sleep(10);
+    await transport.close();
+    expect(((await pending) as TransportError).fate).toBe('unknown');
+    expect(((await failure(nodesOf(transport))) as TransportError).fate).toBe('never-sent');
+    await systemPorts.timers.sleep(30);
+    expect(held()).toBeLessThanOrEqual(before);
+  });
+
+  it('refuses a kafkajs of another shape at once', () => {
+    const other = { consumer: () => ({}) } as unknown as Kafka;
+    expect(() => kafkajsTransport(other, { ports: systemPorts, log: silentLog })).toThrow(
+      expect.objectContaining({ code: 'KAFKAJS_SHAPE' }),
+    );
+  });
+
+  it('reports an empty list of brokers as an option', async () => {
+    const error = await failure(nodesOf(transportTo()));
+    expect(error.code).toBe('OPTION_INVALID');
+    expect(error.message).toContain('brokers');
+  });
+});
