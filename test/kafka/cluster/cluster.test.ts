@@ -1,0 +1,225 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { EscapementError } from '../../../src/errors.ts';
+import { Cluster } from '../../../src/kafka/cluster/cluster.ts';
+import { apiVersions } from '../../../src/kafka/protocol/api-versions.ts';
+import { encodeResponse } from '../../../src/kafka/protocol/codec.ts';
+import { findCoordinator } from '../../../src/kafka/protocol/find-coordinator.ts';
+import { heartbeat } from '../../../src/kafka/protocol/heartbeat.ts';
+import { metadata } from '../../../src/kafka/protocol/metadata.ts';
+import { TransportError } from '../../../src/kafka/transport/transport.ts';
+import { systemPorts } from '../../../src/ports.ts';
+import { silentLog } from '../../../src/telemetry/log.ts';
+import { ScriptedTransport } from '../transport/scripted.ts';
+
+const BEAT = { groupId: 'g', generationId: 1, memberId: 'm' };
+
+const failure = (work: Promise<unknown>): Promise<EscapementError> =>
+  work.then(
+    () => expect.fail('it succeeded'),
+    (error: unknown) => error as EscapementError,
+  );
+
+describe('a cluster', () => {
+  let transport: ScriptedTransport;
+  let cluster: Cluster;
+  /** Leaders by partition, per topic. */
+  const topics = new Map<string, number[]>();
+
+  beforeEach(() => {
+    topics.clear();
+    transport = new ScriptedTransport()
+      .on(metadata, [0, 13], ({ topics: asked, allowAutoTopicCreation }) => {
+        expect(allowAutoTopicCreation).toBe(false);
+        return {
+          brokers: [1, 2].map((nodeId) => ({ nodeId, host: 'h', port: 9_000 + nodeId })),
+          controllerId: 2,
+          topics: (asked ?? []).map(({ name }) => {
+            const leaders = topics.get(name ?? '');
+            const partitions = (leaders ?? []).map((leaderId, partitionIndex) => ({
+              errorCode: leaderId < 0 ? 5 : 0,
+              partitionIndex,
+              leaderId,
+              replicaNodes: [],
+              isrNodes: [],
+            }));
+            return { errorCode: leaders === undefined ? 3 : 0, name, partitions };
+          }),
+        };
+      })
+      .on(heartbeat, [0, 3], () => ({ errorCode: 0 }));
+    cluster = new Cluster({ transport, ports: systemPorts, log: silentLog, requestTimeoutMs: 300 });
+  });
+
+  it('learns the nodes at start', async () => {
+    await cluster.start();
+    expect(cluster.brokerCount).toBe(2);
+    expect(cluster.controller).toBe(2);
+    expect(transport.nodes.get(2)).toEqual({ id: 2, host: 'h', port: 9_002 });
+  });
+
+  it('speaks the highest version that both know, asked for once per node', async () => {
+    await Promise.all([1, 2, 3].map(() => cluster.send(1, heartbeat, BEAT, { lane: 'group' })));
+    await cluster.send(1, heartbeat, BEAT, { lane: 'group', versionMax: 2 });
+    expect(transport.count(apiVersions.key)).toBe(1);
+    const beats = transport.asked.filter(({ apiKey }) => apiKey === heartbeat.key);
+    expect(beats.map(({ apiVersion }) => apiVersion)).toEqual([3, 3, 3, 2]);
+    expect(beats.map(({ lane, timeoutMs }) => [lane, timeoutMs])[0]).toEqual(['group', 300]);
+    // Versions are asked for where no request waits.
+    expect(transport.asked[0]?.lane).toBe('transaction');
+  });
+
+  it('gives the body the version it is for', async () => {
+    const versions: number[] = [];
+    await cluster.send(
+      1,
+      heartbeat,
+      (version) => {
+        versions.push(version);
+        return BEAT;
+      },
+      { lane: 'group' },
+    );
+    expect(versions).toEqual([3]);
+  });
+
+  it('names API and versions when the broker is too old', async () => {
+    const error = await failure(cluster.send(1, heartbeat, BEAT, { lane: 'group', versionMin: 4 }));
+    expect(error.code).toBe('BROKER_TOO_OLD');
+    expect(error.message).toContain('Heartbeat in versions 4 to 4');
+    expect(error.message).toContain('node 1 offers 0 to 3');
+  });
+
+  it('falls back to version 0 of ApiVersions', async () => {
+    const asked: number[] = [];
+    transport.onRaw(apiVersions.key, ({ apiVersion }) => {
+      asked.push(apiVersion);
+      const errorCode = apiVersion > 0 ? 35 : 0;
+      const apiKeys = [{ apiKey: heartbeat.key, minVersion: 0, maxVersion: 1 }];
+      return encodeResponse(apiVersions, 0, { errorCode, apiKeys });
+    });
+    await cluster.send(1, heartbeat, BEAT, { lane: 'group' });
+    expect(asked).toEqual([3, 0]);
+  });
+
+  it('repeats no request itself, and asks for versions again after a lost connection', async () => {
+    await cluster.send(1, heartbeat, BEAT, { lane: 'group' });
+    let sent = 0;
+    transport.onRaw(heartbeat.key, () => {
+      sent++;
+      throw new TransportError('unknown', 'lost');
+    });
+    const error = await failure(cluster.send(1, heartbeat, BEAT, { lane: 'group' }));
+    expect((error as TransportError).fate).toBe('unknown');
+    expect(sent).toBe(1);
+    await failure(cluster.send(1, heartbeat, BEAT, { lane: 'group' }));
+    expect(transport.count(apiVersions.key)).toBe(2);
+  });
+
+  it('describes topics and leaves out those that do not exist', async () => {
+    topics.set('orders', [1, 2, -1]);
+    const found = await cluster.topics(['orders', 'nowhere']);
+    expect([...found]).toEqual([['orders', { partitions: 3, leaders: [1, 2, -1] }]]);
+  });
+
+  it('remembers leaders until they are forgotten', async () => {
+    topics.set('orders', [1, 2]);
+    expect(await cluster.leaderOf('orders', 1)).toBe(2);
+    expect(await cluster.leaderOf('orders', 0)).toBe(1);
+    expect(transport.count(metadata.key)).toBe(1);
+    topics.set('orders', [2, 1]);
+    cluster.forgetLeader('orders', 1);
+    expect(await cluster.leaderOf('orders', 1)).toBe(1);
+    expect(transport.count(metadata.key)).toBe(2);
+  });
+
+  it('asks once for many partitions of a topic at the same time', async () => {
+    topics.set('orders', [1, 2, 1, 2]);
+    const leaders = await Promise.all([0, 1, 2, 3].map((p) => cluster.leaderOf('orders', p)));
+    expect(leaders).toEqual([1, 2, 1, 2]);
+    expect(transport.count(metadata.key)).toBe(1);
+  });
+
+  it('waits for an election, within the request timeout', async () => {
+    topics.set('orders', [-1]);
+    const waiting = cluster.leaderOf('orders', 0);
+    setTimeout(() => topics.set('orders', [2]), 50);
+    expect(await waiting).toBe(2);
+    topics.set('orders', [-1]);
+    cluster.forgetLeader('orders', 0);
+    expect((await failure(cluster.leaderOf('orders', 0))).message).toContain(
+      'LEADER_NOT_AVAILABLE',
+    );
+  });
+
+  it('refuses a partition that the topic does not have', async () => {
+    topics.set('orders', [1]);
+    expect((await failure(cluster.leaderOf('orders', 4))).code).toBe('TOPIC_MISMATCH');
+  });
+
+  it('keeps trying at start, then says why it failed', async () => {
+    let attempts = 0;
+    transport.onRaw(apiVersions.key, () => {
+      attempts++;
+      throw new TransportError('never-sent', 'No connection to h:1');
+    });
+    const impatient = new Cluster({
+      transport,
+      ports: systemPorts,
+      log: silentLog,
+      startTimeoutMs: 100,
+    });
+    const error = await failure(impatient.start());
+    expect(error.code).toBe('CONNECTION_FAILED');
+    expect(attempts).toBeGreaterThan(1);
+  });
+
+  describe('coordinators', () => {
+    const answers: { errorCode: number; nodeId: number }[] = [];
+    beforeEach(() => {
+      answers.length = 0;
+      transport.on(findCoordinator, [0, 6], ({ key, keyType }) => {
+        expect([key, keyType]).toEqual(['app', 1]);
+        const answer = answers.length > 1 ? answers.shift()! : answers[0]!;
+        return { ...answer, host: 'h', port: 9_000 + answer.nodeId };
+      });
+    });
+
+    it('are found once for all who ask, and found again when forgotten', async () => {
+      answers.push({ errorCode: 0, nodeId: 5 });
+      const nodes = await Promise.all([1, 2].map(() => cluster.coordinator('transaction', 'app')));
+      expect(nodes).toEqual([5, 5]);
+      expect(await cluster.coordinator('transaction', 'app')).toBe(5);
+      expect(transport.count(findCoordinator.key)).toBe(1);
+      expect(transport.nodes.get(5)?.port).toBe(9_005);
+      cluster.forgetCoordinator('transaction', 'app');
+      answers.splice(0, 1, { errorCode: 0, nodeId: 6 });
+      expect(await cluster.coordinator('transaction', 'app')).toBe(6);
+    });
+
+    it('are waited for while the broker loads or elects them', async () => {
+      answers.push({ errorCode: 15, nodeId: -1 }, { errorCode: 14, nodeId: -1 });
+      answers.push({ errorCode: 0, nodeId: 3 });
+      expect(await cluster.coordinator('transaction', 'app')).toBe(3);
+      expect(transport.count(findCoordinator.key)).toBe(3);
+      expect(transport.nodes.has(-1)).toBe(false);
+    });
+
+    it('are refused when the right is missing', async () => {
+      answers.push({ errorCode: 53, nodeId: -1 });
+      const error = await failure(cluster.coordinator('transaction', 'app'));
+      expect(error.code).toBe('NOT_AUTHORIZED');
+      expect(transport.count(findCoordinator.key)).toBe(1);
+    });
+
+    it('are forgotten with the node that cannot be reached', async () => {
+      answers.push({ errorCode: 0, nodeId: 5 });
+      await cluster.coordinator('transaction', 'app');
+      transport.onRaw(heartbeat.key, () => {
+        throw new TransportError('never-sent', 'refused');
+      });
+      await failure(cluster.send(5, heartbeat, BEAT, { lane: 'group' }));
+      await cluster.coordinator('transaction', 'app');
+      expect(transport.count(findCoordinator.key)).toBe(2);
+    });
+  });
+});
