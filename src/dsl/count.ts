@@ -1,0 +1,49 @@
+import { long } from '../serde/long.ts';
+import type { Serde } from '../serde/serde.ts';
+import type { Keyed, Rec } from '../topology/record.ts';
+import type { FrameworkOperator } from './operator.ts';
+import { checkSerdes } from './serde-check.ts';
+import { requireKeyed } from './stateful.ts';
+import { frameworkOperator } from './tracing-stream.ts';
+
+export interface CountOptions<K> {
+  /** Names the store and its changelog `<applicationId>-<name>-changelog`. */
+  readonly name: string;
+  readonly key: Serde<NoInfer<K>>;
+}
+
+/**
+ * Counts the records of each key and emits the count after every record, kept as 8 bytes
+ * big-endian. The values themselves are never decoded for it. Java: `groupByKey().count()`.
+ */
+export function count<K, V>({
+  name,
+  key,
+}: CountOptions<K>): FrameworkOperator<Rec<K, V, Keyed>, Rec<K, number, Keyed>> {
+  return frameworkOperator(`count('${name}')`, (stream) => {
+    const { drawing, node } = stream;
+    requireKeyed(stream, `count('${name}')`);
+    const value = long();
+    checkSerdes(drawing, `count('${name}')`, { key, value });
+    return stream.below(
+      drawing.add({
+        kind: 'aggregate',
+        id: drawing.nextId('aggregate'),
+        parents: [node],
+        store: name,
+        init: zero,
+        add: increment,
+        key,
+        value,
+      }),
+    );
+  });
+}
+
+function zero(): number {
+  return 0;
+}
+
+function increment(before: unknown): number {
+  return (before as number) + 1;
+}

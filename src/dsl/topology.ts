@@ -1,0 +1,80 @@
+/** Where every topology begins: a name, and the streams it reads. */
+import type { Serde } from '../serde/serde.ts';
+import type { RecordPolicy, Topology } from '../topology/node.ts';
+import type { Keyed, Rec } from '../topology/record.ts';
+import { buildTopology } from './build.ts';
+import { Drawing } from './drawing.ts';
+import type { KStream } from './k-stream.ts';
+import { fail } from './policy.ts';
+import { checkSerdes } from './serde-check.ts';
+import { TracingStream } from './tracing-stream.ts';
+
+export interface StreamOptions<K, V> {
+  readonly key: Serde<K>;
+  readonly value: Serde<V>;
+  /** Event time in epoch milliseconds, 0 or more. Default: the record's timestamp. */
+  readonly timestamp?: (record: Rec<K, V, Keyed>) => number;
+  /** What happens to a record that fails anywhere below. Default: `fail()`. */
+  readonly onError?: RecordPolicy;
+  /**
+   * `drop` (default): a record with a null value only advances stream time. `keep`: it is passed
+   * on, and values may be null.
+   */
+  readonly nulls?: 'drop' | 'keep';
+  /**
+   * Names the sub-topology that reads this stream, and with it its tasks and transactional ids.
+   * Default: the topic of its first stream. Keep it when streams are put in front.
+   */
+  readonly subTopology?: string;
+}
+
+/** Draws one topology. Every stream made by it belongs to it. Java: `StreamsBuilder`. */
+export class TopologyBuilder {
+  readonly #drawing: Drawing;
+
+  constructor(name: string) {
+    this.#drawing = new Drawing(name);
+  }
+
+  /** Reads a topic that exists, from this topology only once. Java: `StreamsBuilder.stream`. */
+  stream<K, V>(
+    topic: string,
+    options: StreamOptions<K, V> & { readonly nulls: 'keep' },
+  ): KStream<K, V | null, Keyed>;
+  stream<K, V>(topic: string, options: StreamOptions<K, V>): KStream<K, V, Keyed>;
+  stream<K, V>(topic: string, options: StreamOptions<K, V>): unknown {
+    const drawing = this.#drawing;
+    const { key, value } = checkSerdes(drawing, `stream('${topic}')`, options);
+    const { timestamp = null, onError = fail(), nulls = 'drop', subTopology } = options;
+    if (nulls !== 'drop' && nulls !== 'keep') {
+      drawing.problem(`stream('${topic}')`, `nulls must be 'drop' or 'keep', not ${nulls}`);
+    }
+    const node = drawing.add({
+      kind: 'source',
+      id: drawing.nextId('source'),
+      parents: [],
+      topic,
+      key,
+      value,
+      timestamp,
+      onError,
+      nulls,
+      repartition: null,
+      ...(subTopology === undefined ? {} : { subTopology }),
+    });
+    return new TracingStream({ drawing, node, keyState: 'keyed' });
+  }
+
+  /**
+   * The plain topology; `run` calls it. Throws `TOPOLOGY_INVALID` with every problem at once.
+   * Java: `StreamsBuilder.build`.
+   */
+  build(): Topology {
+    return buildTopology(this.#drawing);
+  }
+}
+
+/** Begins a topology. The name is shown in descriptions and errors. */
+export function topology(name: string): TopologyBuilder {
+  return new TopologyBuilder(name);
+}

@@ -1,0 +1,155 @@
+/**
+ * A stream while its topology is drawn: applying operators to it adds nodes instead of subscribing.
+ *
+ * Stock operators reach it through `lift`, hand-written ones are kept whole when they return a
+ * plain Observable; both become a `segment`. Operators of the framework add their own nodes.
+ *
+ * I1. It never emits: subscribing is refused, with its name.
+ * I2. An operator that was applied as one is kept as one and applied anew for each record. Lifting
+ *     its inner operator again would share what the operator keeps between its two functions
+ *     (`share` holds its subject there) among records that run at the same time.
+ */
+import { Observable, type Operator } from 'rxjs';
+import { ASYNC_DEFAULTS, type AsyncBounds } from './async-options.ts';
+import { type Drawing, refusal } from './drawing.ts';
+import { type FrameworkOperator, isFrameworkOperator, OPERATOR, type Step } from './operator.ts';
+
+/** Whether the records still have the key that they are partitioned by. */
+export type KeyState = 'keyed' | 'rekeyed';
+
+export interface TracingOptions {
+  readonly drawing: Drawing;
+  /** The node whose records these are. */
+  readonly node: string;
+  readonly keyState: KeyState;
+}
+
+export class TracingStream extends Observable<unknown> {
+  readonly drawing: Drawing;
+  readonly node: string;
+  readonly keyState: KeyState;
+
+  constructor({ drawing, node, keyState }: TracingOptions) {
+    super();
+    this.drawing = drawing;
+    this.node = node;
+    this.keyState = keyState;
+  }
+
+  /** The stream of a node just added below this one. */
+  below(node: string, keyState: KeyState = this.keyState): TracingStream {
+    return new TracingStream({ drawing: this.drawing, node, keyState });
+  }
+
+  /** Adds a segment below this stream. */
+  segment(steps: readonly Step[], options: SegmentOptions = {}): TracingStream {
+    const { bounds = ASYNC_DEFAULTS, inner = [], name } = options;
+    const id = name ?? this.drawing.nextId('segment');
+    const named = name !== undefined;
+    const parents = [this.node];
+    return this.below(
+      this.drawing.add({ kind: 'segment', id, named, parents, steps, inner, bounds }),
+    );
+  }
+
+  override pipe(...operators: readonly unknown[]): never {
+    let at: unknown = this;
+    for (const operator of operators) at = applied(operator, at);
+    return at as never;
+  }
+
+  /** How a stock operator arrives that is applied inside another function. */
+  override lift<R>(operator?: Operator<unknown, R>): Observable<R> {
+    const step: Step = (source) => source.lift(operator as Operator<unknown, unknown>);
+    return this.segment([step]) as Observable<R>;
+  }
+
+  override subscribe(): never {
+    throw refusal(
+      this.node,
+      `this stream of topology '${this.drawing.topology}' was subscribed, but a topology is drawn ` +
+        `and then run: join streams with merge() of the framework, and look at records with peek()`,
+    );
+  }
+}
+
+export interface SegmentOptions {
+  readonly bounds?: AsyncBounds;
+  readonly inner?: readonly (readonly Step[])[];
+  readonly name?: string | undefined;
+}
+
+/** An operator that draws. `draw` gets the stream it is applied to. */
+export function frameworkOperator<A, B>(
+  name: string,
+  draw: (stream: TracingStream) => TracingStream | undefined,
+): FrameworkOperator<A, B> {
+  const operator = (source: Observable<A>): Observable<B> => {
+    if (source instanceof TracingStream) return draw(source) as unknown as Observable<B>;
+    throw refusal(name, source === undefined ? NOTHING_AFTER_TO : GRAPH_LOST);
+  };
+  return Object.assign(operator, { [OPERATOR]: name } as const);
+}
+
+const NOTHING_AFTER_TO = 'nothing can follow to(): use the stream before it twice';
+const GRAPH_LOST =
+  'it was applied to a plain Observable, the graph was lost above: join streams with merge() of ' +
+  'the framework, and keep its operators out of inner streams';
+
+function applied(operator: unknown, at: unknown): unknown {
+  if (typeof operator !== 'function') {
+    throw refusal('pipe', `an operator is ${String(operator)}, not a function`);
+  }
+  if (isFrameworkOperator(operator)) return operator(at as Observable<unknown>);
+  const name = operator.name === '' ? 'a stock operator' : operator.name;
+  if (at === undefined) throw refusal(name, NOTHING_AFTER_TO);
+  const step = operator as Step;
+  if (!(at instanceof TracingStream)) return step(at as Observable<unknown>);
+  const mark = at.drawing.mark();
+  const result: unknown = step(at);
+  return settled({ stream: at, step, mark, name, result });
+}
+
+interface Applied {
+  readonly stream: TracingStream;
+  readonly step: Step;
+  readonly mark: number;
+  readonly name: string;
+  readonly result: unknown;
+}
+
+/** Decides what an operator that is not ours was: a composition of ours, or one stock step. */
+function settled({ stream, step, mark, name, result }: Applied): unknown {
+  const { drawing } = stream;
+  const drawn = drawing.since(mark);
+  const stock = drawn.every(({ kind }) => kind === 'segment');
+  if (result instanceof TracingStream) {
+    if (!stock || drawn.length === 0 || !isChain(stream, drawn, result)) return result;
+    drawing.takeBack(mark);
+    return stream.segment([step]);
+  }
+  if (result === undefined && !stock) return undefined;
+  if (!(result instanceof Observable)) {
+    throw refusal(name, `it returned ${String(result)}, an operator returns an Observable`);
+  }
+  if (!stock) throw refusal(name, `it returns a plain Observable, so ${LOST_BELOW}`);
+  drawing.takeBack(mark);
+  return stream.segment([step]);
+}
+
+const LOST_BELOW =
+  'what it draws with operators of the framework would be lost: join its branches with merge() of ' +
+  'the framework';
+
+function isChain(
+  stream: TracingStream,
+  drawn: readonly { readonly id: string; readonly parents: readonly string[] }[],
+  result: TracingStream,
+): boolean {
+  let above = stream.node;
+  for (const { id, parents } of drawn) {
+    if (parents[0] !== above) return false;
+    above = id;
+  }
+  return above === result.node;
+}

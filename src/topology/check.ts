@@ -1,0 +1,127 @@
+/**
+ * What must hold of any topology before it runs, as data: names, and how nodes hang together.
+ *
+ * Every problem is found in one go, each naming its operator and the mend.
+ */
+import { collisionKey, nameProblem } from './names.ts';
+import type { RecordPolicy, Topology, TopologyNode } from './node.ts';
+import { storeOf } from './sub-topologies.ts';
+
+/** Empty when the topology is sound. */
+export function topologyProblems(topology: Topology): readonly string[] {
+  const problems: string[] = [];
+  const add = (node: TopologyNode, problem: string | null): void => {
+    if (problem !== null) problems.push(`${calledBy(node)}: ${problem}`);
+  };
+  const unfit = nameProblem(topology.name);
+  if (unfit !== null) problems.push(`topology('${topology.name}'): ${unfit}`);
+  if (topology.nodes.length === 0) {
+    problems.push(`topology('${topology.name}'): it reads no topic: begin with stream()`);
+  }
+  const known = new Set<string>();
+  for (const node of topology.nodes) {
+    if (known.has(node.id)) add(node, `another operator has the name '${node.id}': choose one`);
+    for (const parent of node.parents) {
+      if (!known.has(parent)) add(node, `it follows '${parent}', which is not drawn before it`);
+    }
+    known.add(node.id);
+    for (const problem of nodeProblems(node)) add(node, problem);
+  }
+  return [...problems, ...commonNames(topology)];
+}
+
+/** How the user wrote it: `aggregate('counts')`. */
+export function calledBy(node: TopologyNode): string {
+  switch (node.kind) {
+    case 'source':
+      return node.repartition === null
+        ? `stream('${node.topic}')`
+        : `repartition('${node.repartition}')`;
+    case 'sink':
+      return `to('${node.topic}')`;
+    case 'repartition':
+      return `repartition('${node.name}')`;
+    case 'aggregate':
+    case 'windowedAggregate':
+      return `${node.kind}('${node.store}')`;
+    default:
+      return node.id;
+  }
+}
+
+function nodeProblems(node: TopologyNode): readonly string[] {
+  switch (node.kind) {
+    case 'source':
+      if (node.repartition !== null) return [];
+      return [
+        nameProblem(node.topic),
+        node.subTopology === undefined ? null : nameProblem(node.subTopology),
+        ...policyProblems(node.onError),
+      ].filter((problem) => problem !== null);
+    case 'sink':
+      return [nameProblem(node.topic)].filter((problem) => problem !== null);
+    case 'repartition':
+      return [nameProblem(node.name)].filter((problem) => problem !== null);
+    case 'aggregate':
+    case 'windowedAggregate':
+      return [nameProblem(node.store)].filter((problem) => problem !== null);
+    default:
+      return [nameProblem(node.id)].filter((problem) => problem !== null);
+  }
+}
+
+function policyProblems(policy: RecordPolicy | undefined): readonly (string | null)[] {
+  switch (policy?.kind) {
+    case 'fail':
+    case 'skip':
+      return [];
+    case 'dead-letter': {
+      const problem = nameProblem(policy.topic);
+      return [problem === null ? null : `deadLetter: ${problem}`];
+    }
+    case 'retry': {
+      const { attempts, then } = policy;
+      const whole = Number.isSafeInteger(attempts) && attempts >= 1;
+      const problem = `retry: attempts must be a whole number from 1, not ${String(attempts)}`;
+      return [whole ? null : problem, ...policyProblems(then)];
+    }
+    default:
+      return ['onError must be fail(), skip(), deadLetter(topic) or retry(attempts, then)'];
+  }
+}
+
+/** One topic read twice, one store or repartition topic named twice. */
+function commonNames(topology: Topology): readonly string[] {
+  const problems: string[] = [];
+  const topics = new Map<string, TopologyNode>();
+  const stores = new Map<string, TopologyNode>();
+  for (const node of topology.nodes) {
+    if (node.kind === 'source') {
+      const other = topics.get(collisionKey(node.topic));
+      if (other !== undefined) problems.push(readTwice(node, other));
+      topics.set(collisionKey(node.topic), node);
+    }
+    const store = storeOf(node);
+    if (store === null) continue;
+    const other = stores.get(collisionKey(store));
+    if (other !== undefined) {
+      problems.push(
+        `${calledBy(node)}: ${calledBy(other)} has a store of the same name ('.' and '_' count ` +
+          `as one): choose another`,
+      );
+    }
+    stores.set(collisionKey(store), node);
+  }
+  return problems;
+}
+
+function readTwice(node: TopologyNode, other: TopologyNode): string {
+  const both = calledBy(node) === calledBy(other) && node.kind === 'source';
+  if (both && node.repartition === null) {
+    return `${calledBy(node)}: the topic is read twice: call stream() once and use it twice`;
+  }
+  return (
+    `${calledBy(node)}: ${calledBy(other)} has the same name ('.' and '_' count as one), and ` +
+    `tasks are named after what they read: choose another name`
+  );
+}
