@@ -36,8 +36,9 @@ export function serveOffsetRequests(table: ApiTable, state: BrokerState): void {
       instanceId: request.groupInstanceId,
     };
     const errorCode = checkCommit(state, connection, request.groupId, committer);
-    const record = state.groups.findOrCreate(request.groupId);
-    const topics = store(state, request.topics, errorCode, (entry) => record.offsets.commit(entry));
+    const topics = store(state, request.topics, errorCode, (entry) =>
+      state.groups.findOrCreate(request.groupId).offsets.commit(entry),
+    );
     answer({ throttleTimeMs: 0, topics });
   });
 
@@ -54,9 +55,8 @@ export function serveOffsetRequests(table: ApiTable, state: BrokerState): void {
       producerId,
       producerEpoch,
     });
-    const record = state.groups.findOrCreate(groupId);
     const topics = store(state, request.topics, errorCode, (entry) =>
-      record.offsets.commitPending(producerId, producerEpoch, entry),
+      state.groups.findOrCreate(groupId).offsets.commitPending(producerId, producerEpoch, entry),
     );
     answer({ throttleTimeMs: 0, topics });
   });

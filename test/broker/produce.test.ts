@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { encodeRequest } from '../../src/kafka/protocol/codec.ts';
 import { KafkaErrorCode as Code } from '../../src/kafka/protocol/error-codes.ts';
 import { produce } from '../../src/kafka/protocol/produce.ts';
 import { batch } from './batch.ts';
@@ -24,14 +25,20 @@ describe('an append', () => {
     ]);
   });
 
-  test('does not write into the bytes of the request', () => {
-    const { client } = topic();
-    const bytes = batch({ values: ['a'] });
-    const before = Buffer.from(bytes);
-    client.produce('t', 0, bytes);
-    client.produce('t', 0, bytes);
-    expect(bytes.equals(before)).toBe(true);
-    bytes.fill(0);
+  test('does not write into the bytes of the request, nor keep them', () => {
+    const { client, broker } = topic();
+    const partitionData = [{ index: 0, records: batch({ values: ['a'] }) }];
+    const body = encodeRequest(produce, 9, {
+      acks: -1,
+      timeoutMs: 1_000,
+      topicData: [{ name: 't', partitionData }],
+    });
+    const before = Buffer.from(body);
+    for (let times = 0; times < 2; times++) {
+      broker.handle(client.connection, produce.key, 9, body, () => {});
+      expect(body.equals(before)).toBe(true);
+    }
+    body.fill(0);
     expect(client.log('t')).toEqual(['a', 'a']);
   });
 
@@ -125,6 +132,13 @@ describe('an idempotent producer', () => {
     expect(send(1, ['d']).errorCode).toBe(Code.NONE);
     expect(send(SEQUENCE_MAX, ['b', 'c'])).toMatchObject({ errorCode: 0, baseOffset: 1 });
     expect(client.log('t')).toEqual(['a', 'b c', 'd']);
+  });
+
+  test('rule 9: goes from the sequence 2^31 - 1 to 0', () => {
+    const { send } = producing();
+    send(SEQUENCE_MAX, ['a']);
+    expect(send(1, ['x']).errorCode).toBe(Code.OUT_OF_ORDER_SEQUENCE_NUMBER);
+    expect(send(0, ['b']).errorCode).toBe(Code.NONE);
   });
 
   test('rule 9: begins at sequence 0 with a new epoch and never goes back', () => {
