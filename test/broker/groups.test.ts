@@ -320,7 +320,34 @@ describe('rule 15: a static member', () => {
     expect(fresh.members).toHaveLength(2);
   });
 
-  test('keeps its place in a rebalance that it misses, until its session ends', () => {
+  test('keeps its place in a rebalance that it misses while its session lasts', () => {
+    const { ports, first, second } = pair(['a', 'b']);
+    first.userData = 'changed';
+    const waiting = first.join();
+    for (let beat = 0; beat < 6; beat++) {
+      ports.advance(9_000);
+      expect(second.beat()).toBe(Code.REBALANCE_IN_PROGRESS);
+    }
+    ports.advance(6_000);
+    expect(first.joined(waiting).members.map((each) => each.groupInstanceId)).toEqual(['a', 'b']);
+    expect(second.beat()).toBe(Code.ILLEGAL_GENERATION);
+  });
+
+  test('that led and misses a rebalance hands the lead to one that came', () => {
+    const { ports, first, second } = pair(['a', 'b']);
+    second.userData = 'changed';
+    const waiting = second.join();
+    for (let beat = 0; beat < 6; beat++) {
+      ports.advance(9_000);
+      first.beat();
+    }
+    ports.advance(6_000);
+    const answer = second.joined(waiting);
+    expect(answer.leader).toBe(second.memberId);
+    expect(answer.members).toHaveLength(2);
+  });
+
+  test('loses its place when its session ends', () => {
     const { ports, first, second } = pair(['a', 'b']);
     first.userData = 'changed';
     const waiting = first.join();

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { GroupOffsets } from '../../src/broker/offsets.ts';
 import { KafkaErrorCode as Code } from '../../src/kafka/protocol/error-codes.ts';
 import { joinGroup } from '../../src/kafka/protocol/join-group.ts';
 import { offsetCommit } from '../../src/kafka/protocol/offset-commit.ts';
@@ -127,6 +128,22 @@ describe('transactional offsets', () => {
     expect(commit(client, 1, { generation: 1, memberId })).toBe(Code.REBALANCE_IN_PROGRESS);
     const membership = { generationId: 1, memberId };
     expect(client.txnOffsetCommit(ID, producer, G, 5, membership)).toBe(Code.NONE);
+  });
+
+  test('rule 9: know the newest epoch of a producer by themselves', () => {
+    const offsets = new GroupOffsets();
+    offsets.mark({ producerId: 7, producerEpoch: 3, result: 'abort' });
+    expect(offsets.checkEpoch(7, 2)).toBe(Code.INVALID_PRODUCER_EPOCH);
+    expect(offsets.checkEpoch(7, 3)).toBe(Code.NONE);
+  });
+
+  test('keep out the marker of an older epoch', () => {
+    const offsets = new GroupOffsets();
+    const entry = { topic: 'in', partition: 0, offset: 5, leaderEpoch: -1, metadata: '' };
+    offsets.commitPending(7, 3, entry);
+    offsets.mark({ producerId: 7, producerEpoch: 2, result: 'commit' });
+    expect(offsets.isPending('in', 0)).toBe(true);
+    expect(offsets.find('in', 0)).toBeUndefined();
   });
 });
 

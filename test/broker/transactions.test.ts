@@ -270,6 +270,17 @@ describe('the transaction coordinator', () => {
     expect(next.baseOffset).toBe(2);
   });
 
+  test('writes markers only to what was added to this very transaction', () => {
+    const { client, ports, producer } = ongoing();
+    client.end(ID, producer, 'commit');
+    ports.advance(20);
+    client.addPartitions(ID, producer, 't', [1]);
+    client.end(ID, producer, 'abort');
+    ports.advance(20);
+    expect(client.log('t', 0)).toEqual(['a', 'commit@0']);
+    expect(client.log('t', 1)).toEqual(['abort@0']);
+  });
+
   test('completes a transaction although one of its topics was deleted', () => {
     const { client, broker, ports, producer } = ongoing();
     broker.topics.delete('t');
