@@ -1,6 +1,6 @@
 /** Where every topology begins: a name, and the streams it reads. */
 import type { Serde } from '../serde/serde.ts';
-import type { RecordPolicy, Topology } from '../topology/node.ts';
+import type { RecordPolicy, TimestampExtractor, Topology } from '../topology/node.ts';
 import type { Keyed, Rec } from '../topology/record.ts';
 import { buildTopology } from './build.ts';
 import { Drawing } from './drawing.ts';
@@ -56,7 +56,7 @@ export class TopologyBuilder {
       topic,
       key,
       value,
-      timestamp,
+      timestamp: timestamp === null || nulls === 'keep' ? timestamp : ofValues(timestamp),
       onError,
       nulls,
       repartition: null,
@@ -72,6 +72,11 @@ export class TopologyBuilder {
   build(): Topology {
     return buildTopology(this.#drawing);
   }
+}
+
+/** A record whose null will be dropped keeps its own time: the extractor was promised a value. */
+function ofValues(extractor: TimestampExtractor): TimestampExtractor {
+  return (record) => (record.valueStart < 0 ? record.timestamp : extractor(record));
 }
 
 /** Begins a topology. The name is shown in descriptions and errors. */
