@@ -8,7 +8,7 @@
  * Lazy: a run of fifty million events holds one at a time.
  */
 import { partitionOfCustomer } from './customer-partition.ts';
-import { Random } from './random.ts';
+import { type Random, seededRandom } from './random.ts';
 import { METERS, type Usage } from './usage.ts';
 
 export interface GenerateOptions {
@@ -39,7 +39,7 @@ const QUANTITY_MAX = 1_000_000;
 
 export function* generateUsage(options: GenerateOptions): Generator<GeneratedUsage> {
   const { events, customers, seed, partitions } = options;
-  const random = new Random(seed);
+  const random = seededRandom(seed);
   const streamTimes: number[] = new Array(partitions).fill(-1);
   const names = customerNames(customers).map((name) => ({
     name,

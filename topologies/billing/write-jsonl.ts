@@ -1,10 +1,8 @@
 /** Writes `--invoices`: one JSON object a line, longs with all their digits, in a fixed order. */
-import { createWriteStream } from 'node:fs';
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
+import { closeSync, openSync, writeSync } from 'node:fs';
 import { type Invoice, METERS } from './usage.ts';
 
-const LINES_PER_CHUNK = 1_000;
+const LINES_PER_WRITE = 1_000;
 
 /** An invoice as a JSON object. Int64 become JSON numbers, exact beyond 2^53 too. */
 export function invoiceLine(invoice: Invoice): string {
@@ -34,13 +32,16 @@ export function sortInvoices(invoices: readonly Invoice[]): Invoice[] {
 }
 
 /** Replaces the file. Throws when it cannot be written. */
-export async function writeInvoices(path: string, invoices: readonly Invoice[]): Promise<void> {
-  await pipeline(Readable.from(chunksOf(sortInvoices(invoices))), createWriteStream(path));
-}
-
-function* chunksOf(invoices: readonly Invoice[]): Generator<string> {
-  for (let start = 0; start < invoices.length; start += LINES_PER_CHUNK) {
-    const lines = invoices.slice(start, start + LINES_PER_CHUNK).map(invoiceLine);
-    yield `${lines.join('\n')}\n`;
+export function writeInvoices(path: string, invoices: readonly Invoice[]): void {
+  const file = openSync(path, 'w');
+  try {
+    const sorted = sortInvoices(invoices);
+    for (let start = 0; start < sorted.length; start += LINES_PER_WRITE) {
+      const lines = sorted.slice(start, start + LINES_PER_WRITE).map(invoiceLine);
+      const bytes = Buffer.from(`${lines.join('\n')}\n`);
+      for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at);
+    }
+  } finally {
+    closeSync(file);
   }
 }
