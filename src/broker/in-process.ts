@@ -107,7 +107,8 @@ class LaneConnection {
 
   #deliver(): void {
     const pending = this.#queue[0];
-    if (this.state === 'closed' || pending === undefined) return;
+    // Closed meanwhile: what was not delivered never is (I3).
+    if (pending === undefined) return;
     this.#handling = 'handling';
     const { apiKey, apiVersion, body } = pending.request;
     try {

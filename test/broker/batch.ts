@@ -14,6 +14,8 @@ export interface BatchSpec {
   /** Added to the timestamp record by record. */
   readonly timestampStep?: number;
   readonly magic?: number;
+  /** Set as they are, over what `transactional` says. */
+  readonly attributes?: number;
 }
 
 export interface ReadBatch {
@@ -66,7 +68,8 @@ export function batch(spec: BatchSpec): Buffer {
     return Buffer.concat([varint(body.length), body]);
   });
   const fields = Buffer.alloc(40);
-  fields.writeInt16BE(spec.transactional === 'transactional' ? 0x10 : 0, 0);
+  const transactional = spec.transactional === 'transactional' ? 0x10 : 0;
+  fields.writeInt16BE(spec.attributes ?? transactional, 0);
   fields.writeInt32BE(spec.values.length - 1, 2);
   fields.writeBigInt64BE(BigInt(first), 6);
   fields.writeBigInt64BE(BigInt(first + step * (spec.values.length - 1)), 14);

@@ -62,23 +62,20 @@ describe('a fetch', () => {
   test('shares the limit of the answer among its partitions, the first one being served', () => {
     const { client } = topic(3);
     for (const index of [1, 2]) client.produce('t', index, { values: ['x'.repeat(100)] });
-    const answer = client.ask(fetch, 11, {
-      maxWaitMs: 0,
-      minBytes: 1,
-      maxBytes: 10,
-      topics: [
-        {
-          topic: 't',
-          partitions: [0, 1, 2].map((partition) => ({
-            partition,
-            fetchOffset: 0,
-            partitionMaxBytes: 1_000,
-          })),
-        },
-      ],
-    });
-    const sizes = answer.responses[0]!.partitions.map((each) => each.records!.length > 0);
-    expect(sizes).toEqual([false, true, false]);
+    const size = client.fetch('t', 1, 0).records!.length;
+    const partitions = [0, 1, 2].map((partition) => ({
+      partition,
+      fetchOffset: 0,
+      partitionMaxBytes: 1_000,
+    }));
+    const served = (maxBytes: number) => {
+      const request = { maxWaitMs: 0, minBytes: 1, maxBytes };
+      const answer = client.ask(fetch, 11, { ...request, topics: [{ topic: 't', partitions }] });
+      return answer.responses[0]!.partitions.map((each) => each.records!.length > 0);
+    };
+    expect(served(10)).toEqual([false, true, false]);
+    expect(served(2 * size - 1)).toEqual([false, true, false]);
+    expect(served(2 * size)).toEqual([false, true, true]);
   });
 });
 

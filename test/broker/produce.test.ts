@@ -74,6 +74,8 @@ describe('an append', () => {
     expect(client.produce('t', 0, old).errorCode).toBe(Code.INVALID_RECORD);
     const two = Buffer.concat([batch({ values: ['a'] }), batch({ values: ['b'] })]);
     expect(client.produce('t', 0, two).errorCode).toBe(Code.INVALID_RECORD);
+    const control = batch({ values: ['a'], attributes: 0x20 });
+    expect(client.produce('t', 0, control).errorCode).toBe(Code.INVALID_RECORD);
     expect(client.log('t')).toEqual([]);
   });
 
