@@ -3,12 +3,13 @@
  * it holds a record whose step is not committed.
  */
 import type { BillingCluster, InputRecord } from './cluster.ts';
+import type { BillingInput, UsageRecord } from './input.ts';
 import type { BillingProcess } from './processes.ts';
 import type { ProgressLine } from './progress.ts';
 import type { Random } from './random.ts';
 
 export interface ReleaseOptions {
-  readonly records: readonly InputRecord[];
+  readonly input: BillingInput;
   readonly kills: number;
   readonly cluster: BillingCluster;
   readonly processes: readonly BillingProcess[];
@@ -21,24 +22,53 @@ export interface ReleaseOptions {
 const RUNNING_TIMEOUT_MS = 60_000;
 const FROZEN_TIMEOUT_MS = 60_000;
 const POLL_MS = 20;
+/** Records written at once, and at most those among which a victim is frozen. */
+const CHUNK_RECORDS = 20_000;
 
 /** Returns the number of kills that took place. */
 export async function releaseAndKill(options: ReleaseOptions): Promise<number> {
-  const { records, kills, cluster, progress } = options;
+  const { input, kills, cluster, progress } = options;
+  const records = new Chunks(input.read());
   let done = 0;
   for (let portion = 0; portion <= kills; portion += 1) {
-    const from = Math.floor((records.length * portion) / (kills + 1));
-    const to = Math.floor((records.length * (portion + 1)) / (kills + 1));
-    const part = records.slice(from, to);
-    if (portion < kills) {
-      await killDuring(part, options);
-      done += 1;
-      progress.step(`kill ${done} of ${kills} done, ${to.toLocaleString('en')} events released`);
-    } else {
-      await cluster.write(part);
+    const end = Math.floor((input.total * (portion + 1)) / (kills + 1));
+    let mayKill = portion < kills;
+    while (records.taken < end) {
+      options.check();
+      const chunk = await records.next(Math.min(CHUNK_RECORDS, end - records.taken));
+      if (mayKill) {
+        await killDuring(chunk, options);
+        mayKill = false;
+        done += 1;
+        progress.step(`kill ${done} of ${kills} at ${records.taken.toLocaleString('en')} events`);
+      } else {
+        await cluster.write(chunk);
+      }
+      progress.tick(`${records.taken.toLocaleString('en')} events written`);
     }
   }
   return done;
+}
+
+/** Takes a sequence in pieces of a given size. */
+class Chunks {
+  readonly #iterator: AsyncIterator<UsageRecord>;
+  taken = 0;
+
+  constructor(records: AsyncIterable<UsageRecord>) {
+    this.#iterator = records[Symbol.asyncIterator]();
+  }
+
+  async next(size: number): Promise<UsageRecord[]> {
+    const chunk: UsageRecord[] = [];
+    while (chunk.length < size) {
+      const { done, value } = await this.#iterator.next();
+      if (done === true) throw new Error('the input has become shorter while it was read');
+      chunk.push(value);
+    }
+    this.taken += size;
+    return chunk;
+  }
 }
 
 async function killDuring(part: readonly InputRecord[], options: ReleaseOptions): Promise<void> {
@@ -46,17 +76,11 @@ async function killDuring(part: readonly InputRecord[], options: ReleaseOptions)
   await allRunning(options);
   const victim = pickVictim(part, options);
   const mine = part.filter(({ partition }) => victim.partitions.includes(partition)).length;
-  // Not among the last ones: there must be work left for others to see.
-  const after = 1 + Math.floor(random.fraction() * Math.max(1, mine * 0.8));
-  await victim.freezeAfter(Math.min(after, mine));
+  const after = 1 + random.below(mine);
+  await victim.freezeAfter(after);
   const frozen = victim.frozen();
   await cluster.write(part);
-  await within(
-    frozen,
-    FROZEN_TIMEOUT_MS,
-    `${victim.instanceId} did not reach record ${after}`,
-    options,
-  );
+  await within(frozen, `${victim.instanceId} did not reach record ${after}`, options);
   await victim.kill();
   victim.start();
 }
@@ -65,7 +89,7 @@ async function killDuring(part: readonly InputRecord[], options: ReleaseOptions)
 function pickVictim(part: readonly InputRecord[], options: ReleaseOptions): BillingProcess {
   const filled = new Set(part.map(({ partition }) => partition));
   const able = options.processes.filter(({ partitions }) => partitions.some((p) => filled.has(p)));
-  const victim = able[Math.floor(options.random.fraction() * able.length)];
+  const victim = able[options.random.below(able.length)];
   if (victim === undefined) {
     throw new Error(
       'a portion of the input has no event for any instance: use fewer --kills or more events',
@@ -87,20 +111,15 @@ export async function allRunning(options: ReleaseOptions): Promise<void> {
   }
 }
 
-async function within(
-  event: Promise<void>,
-  timeoutMs: number,
-  what: string,
-  options: ReleaseOptions,
-): Promise<void> {
-  const deadline = Date.now() + timeoutMs;
+async function within(event: Promise<void>, what: string, options: ReleaseOptions): Promise<void> {
+  const deadline = Date.now() + FROZEN_TIMEOUT_MS;
   let done = false;
   void event.then(() => {
     done = true;
   });
   while (!done) {
     options.check();
-    if (Date.now() > deadline) throw new Error(`${what} within ${timeoutMs} ms`);
+    if (Date.now() > deadline) throw new Error(`${what} within ${FROZEN_TIMEOUT_MS} ms`);
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
 }

@@ -1,0 +1,225 @@
+/**
+ * The billing run, from an empty broker to the verdict.
+ *
+ * Starts or takes a broker and a registry, writes usage events in portions, runs the billing
+ * processes and kills them in between, closes every window with one end record per partition, and
+ * compares what is committed with a plain fold of the input.
+ */
+import { confluentRegistry, memoryRegistry, type Registry, serveRegistry } from 'escapement';
+import { Broker, listen, systemPorts } from 'escapement/testing';
+import { APPLICATION_ID, BillingCluster, type InputRecord, PARTITIONS } from './cluster.ts';
+import { type BillingInput, openInput } from './input.ts';
+import { judge, type Verdict } from './judge.ts';
+import { allRunning, type ReleaseOptions, releaseAndKill } from './kills.ts';
+import type { BillingOptions } from './options.ts';
+import { BillingProcess } from './processes.ts';
+import type { ProgressLine } from './progress.ts';
+import { Random } from './random.ts';
+import type { RunResult } from './report.ts';
+import { registerSchemas } from './schemas.ts';
+import { GRACE_MS, WINDOW_MS } from './topology.ts';
+import { writeInvoices } from './write-jsonl.ts';
+
+const POLL_MS = 50;
+const DRAIN_STALL_MS = 90_000;
+const STOP_ORDER_MS = 15_000;
+
+/** Thrown inside the run when the user asked for its end. */
+class Interrupted extends Error {}
+
+export class BillingRun {
+  readonly #options: BillingOptions;
+  readonly #progress: ProgressLine;
+  readonly #closers: (() => Promise<unknown>)[] = [];
+  readonly #processes: BillingProcess[] = [];
+  #interrupted = false;
+  #failure: Error | null = null;
+  #onInterrupt: () => void = () => {};
+
+  constructor(options: BillingOptions, progress: ProgressLine) {
+    this.#options = options;
+    this.#progress = progress;
+  }
+
+  /** Ends the run at its next look; what was started is closed by `close`. */
+  interrupt(): void {
+    this.#interrupted = true;
+    this.#onInterrupt();
+  }
+
+  /** For `--keep`: resolves at Ctrl-C. */
+  async untilInterrupted(): Promise<void> {
+    if (this.#options.broker !== null || this.#interrupted) return;
+    this.#progress.step('the embedded broker stays up until Ctrl-C');
+    await new Promise<void>((resolve) => {
+      this.#onInterrupt = resolve;
+    });
+  }
+
+  async execute(): Promise<RunResult | 'interrupted'> {
+    try {
+      return await this.#execute();
+    } catch (error) {
+      if (this.#interrupted) return 'interrupted';
+      throw error;
+    }
+  }
+
+  /** Kills what still runs and closes everything that was started, newest first. */
+  async close(): Promise<void> {
+    await Promise.all(this.#processes.map((process) => process.kill()));
+    for (const close of this.#closers.splice(0).reverse()) {
+      await close().catch((error: unknown) => this.#progress.step(`while closing: ${error}`));
+    }
+  }
+
+  async #execute(): Promise<RunResult> {
+    const { broker, registry, registryUrl } = await this.#start();
+    const cluster = new BillingCluster(broker);
+    await cluster.connect();
+    this.#closers.push(() => cluster.close());
+    await cluster.prepareTopics();
+    if (!this.#options.keep) this.#closers.push(() => cluster.removeAll());
+    await registerSchemas(registry);
+    const input = await openInput(this.#options, registry, (line, reason) =>
+      this.#progress.step(`${this.#options.input}:${line}: rejected: ${reason}`),
+    );
+
+    this.#startProcesses(broker, registryUrl);
+    const release = this.#releaseOptions(input, cluster);
+    await allRunning(release);
+    this.#progress.step(
+      `${this.#options.instances} instances bill ${input.total.toLocaleString('en')} events`,
+    );
+    const from = Date.now();
+    const kills = await releaseAndKill(release);
+    await this.#drain(cluster, input.total);
+    const elapsedMs = Date.now() - from;
+    await this.#writeEnds(cluster, input);
+    await this.#stopProcesses();
+
+    this.#progress.step('comparing what is committed with a fold of the input');
+    const verdict = await judge(broker, input);
+    if (this.#options.invoices !== null)
+      await writeInvoices(this.#options.invoices, verdict.invoices);
+    return this.#result(input, verdict, kills, elapsedMs);
+  }
+
+  async #start() {
+    const broker = this.#options.broker ?? (await this.#embeddedBroker());
+    const registry: Registry =
+      this.#options.registry === null
+        ? memoryRegistry()
+        : confluentRegistry({ host: this.#options.registry });
+    let registryUrl = this.#options.registry;
+    if (registryUrl === null) {
+      const served = await serveRegistry(registry, { port: 0 });
+      this.#closers.push(() => served.close());
+      registryUrl = served.url;
+    }
+    return { broker, registry, registryUrl };
+  }
+
+  async #embeddedBroker(): Promise<string> {
+    const broker = new Broker({ ports: systemPorts });
+    const listener = await listen(broker, { host: '127.0.0.1', port: 0 });
+    this.#closers.push(() => listener.close());
+    this.#progress.step(`embedded broker at 127.0.0.1:${listener.port}`);
+    return `127.0.0.1:${listener.port}`;
+  }
+
+  #startProcesses(broker: string, registryUrl: string): void {
+    const args = [
+      '--broker',
+      broker,
+      '--registry',
+      registryUrl,
+      '--application-id',
+      APPLICATION_ID,
+    ];
+    for (let i = 1; i <= this.#options.instances; i += 1) {
+      const process = new BillingProcess(`billing-${i}`, args, (error) => {
+        this.#failure ??= error;
+      });
+      this.#processes.push(process);
+      process.start();
+    }
+  }
+
+  #releaseOptions(input: BillingInput, cluster: BillingCluster): ReleaseOptions {
+    return {
+      input,
+      kills: this.#options.kills,
+      cluster,
+      processes: this.#processes,
+      random: new Random(this.#options.seed + 1),
+      progress: this.#progress,
+      check: () => this.#check(),
+    };
+  }
+
+  #check(): void {
+    if (this.#interrupted) throw new Interrupted('interrupted');
+    if (this.#failure !== null) throw this.#failure;
+  }
+
+  /** Waits until committed steps have read everything; fails when nothing moves for long. */
+  async #drain(cluster: BillingCluster, total: number): Promise<void> {
+    let last = -1;
+    let movedAt = Date.now();
+    while (!(await cluster.isDrained())) {
+      this.#check();
+      const done = await cluster.progress();
+      if (done !== last) movedAt = Date.now();
+      last = done;
+      this.#progress.tick(`${done.toLocaleString('en')} of ${total.toLocaleString('en')} billed`);
+      if (Date.now() - movedAt > DRAIN_STALL_MS) {
+        throw new Error(`nothing was committed for ${DRAIN_STALL_MS / 1000} s`);
+      }
+      await systemPorts.timers.sleep(POLL_MS);
+    }
+  }
+
+  /** One record a partition, without an event, late enough to close every open window. */
+  async #writeEnds(cluster: BillingCluster, input: BillingInput): Promise<void> {
+    const timestamp = (Math.floor(input.latest / WINDOW_MS) + 1) * WINDOW_MS + GRACE_MS;
+    const ends: InputRecord[] = Array.from({ length: PARTITIONS }, (_, partition) => ({
+      partition,
+      key: null,
+      value: null,
+      timestamp,
+      headers: { 'billing.end': '1' },
+    }));
+    await cluster.write(ends);
+    await this.#drain(cluster, input.total + PARTITIONS);
+  }
+
+  async #stopProcesses(): Promise<void> {
+    for (const process of this.#processes) {
+      const late = systemPorts.timers.sleep(STOP_ORDER_MS).then(() => 'late' as const);
+      const code = await Promise.race([process.stop(), late]);
+      if (code === 0) continue;
+      throw new Error(`${process.instanceId} did not stop well on SIGTERM: ${code}`);
+    }
+  }
+
+  #result(input: BillingInput, verdict: Verdict, kills: number, elapsedMs: number): RunResult {
+    const { lost, duplicated, wrong } = verdict;
+    const events = input.events;
+    return {
+      broker: this.#options.broker ?? 'embedded',
+      events,
+      rejected: input.rejected,
+      late: verdict.late,
+      dead: verdict.dead,
+      invoices: verdict.invoices.length,
+      kills,
+      lost,
+      duplicated,
+      wrong,
+      elapsedMs,
+      recordsPerSecond: Math.round((input.total * 1000) / Math.max(1, elapsedMs)),
+      isExact: lost + duplicated + wrong === 0 && kills === this.#options.kills,
+    };
+  }
+}
