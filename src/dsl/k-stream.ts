@@ -25,34 +25,12 @@ export type StreamOf<T> = [T] extends [Rec<infer K, infer V, infer P>]
  * that keeps state.
  */
 export interface KStream<K, V, P extends Partitioning = Keyed> extends Observable<Rec<K, V, P>> {
-  /** Draws up to 24 operators; for more, `pipe(...)` again. Throws `TOPOLOGY_INVALID`. */
-  pipe(): this;
-  pipe<A>(a: Op<Rec<K, V, P>, A>): StreamOf<A>;
-  pipe<A, B>(a: Op<Rec<K, V, P>, A>, b: Op<A, B>): StreamOf<B>;
-  pipe<A, B, C>(a: Op<Rec<K, V, P>, A>, b: Op<A, B>, c: Op<B, C>): StreamOf<C>;
-  pipe<A, B, C, D>(a: Op<Rec<K, V, P>, A>, b: Op<A, B>, c: Op<B, C>, d: Op<C, D>): StreamOf<D>;
-  pipe<A, B, C, D, E>(
-    a: Op<Rec<K, V, P>, A>, b: Op<A, B>, c: Op<B, C>, d: Op<C, D>, e: Op<D, E>,
-  ): StreamOf<E>;
-  pipe<A, B, C, D, E, F>(
-    a: Op<Rec<K, V, P>, A>, b: Op<A, B>, c: Op<B, C>, d: Op<C, D>, e: Op<D, E>, f: Op<E, F>,
-  ): StreamOf<F>;
-  pipe<A, B, C, D, E, F, G>(
-    a: Op<Rec<K, V, P>, A>, b: Op<A, B>, c: Op<B, C>, d: Op<C, D>, e: Op<D, E>, f: Op<E, F>,
-    g: Op<F, G>,
-  ): StreamOf<G>;
-  pipe<A, B, C, D, E, F, G, H>(
-    a: Op<Rec<K, V, P>, A>, b: Op<A, B>, c: Op<B, C>, d: Op<C, D>, e: Op<D, E>, f: Op<E, F>,
-    g: Op<F, G>, h: Op<G, H>,
-  ): StreamOf<H>;
-  pipe<A, B, C, D, E, F, G, H, I>(
-    a: Op<Rec<K, V, P>, A>, b: Op<A, B>, c: Op<B, C>, d: Op<C, D>, e: Op<D, E>, f: Op<E, F>,
-    g: Op<F, G>, h: Op<G, H>, i: Op<H, I>,
-  ): StreamOf<I>;
-  pipe<A, B, C, D, E, F, G, H, I, J>(
-    a: Op<Rec<K, V, P>, A>, b: Op<A, B>, c: Op<B, C>, d: Op<C, D>, e: Op<D, E>, f: Op<E, F>,
-    g: Op<F, G>, h: Op<G, H>, i: Op<H, I>, j: Op<I, J>,
-  ): StreamOf<J>;
+  /**
+   * Draws up to 24 operators; for more, `pipe(...)` again. Throws `TOPOLOGY_INVALID`.
+   *
+   * The last eleven overloads stand in the order of RxJS's own: the compiler pairs them from the
+   * end when it infers what a stream emits, as in `partition(stream, ...)`.
+   */
   pipe<A, B, C, D, E, F, G, H, I, J, L>(
     a: Op<Rec<K, V, P>, A>, b: Op<A, B>, c: Op<B, C>, d: Op<C, D>, e: Op<D, E>, f: Op<E, F>,
     g: Op<F, G>, h: Op<G, H>, i: Op<H, I>, j: Op<I, J>, l: Op<J, L>,
@@ -124,4 +102,31 @@ export interface KStream<K, V, P extends Partitioning = Keyed> extends Observabl
     o: Op<N, O>, q: Op<O, Q>, r: Op<Q, R>, s: Op<R, S>, t: Op<S, T>, u: Op<T, U>, w: Op<U, W>,
     x: Op<W, X>, y: Op<X, Y>, z: Op<Y, Z>, aa: Op<Z, AA>,
   ): StreamOf<AA>;
+  pipe(): this;
+  pipe<A>(a: Op<Rec<K, V, P>, A>): StreamOf<A>;
+  pipe<A, B>(a: Op<Rec<K, V, P>, A>, b: Op<A, B>): StreamOf<B>;
+  pipe<A, B, C>(a: Op<Rec<K, V, P>, A>, b: Op<A, B>, c: Op<B, C>): StreamOf<C>;
+  pipe<A, B, C, D>(a: Op<Rec<K, V, P>, A>, b: Op<A, B>, c: Op<B, C>, d: Op<C, D>): StreamOf<D>;
+  pipe<A, B, C, D, E>(
+    a: Op<Rec<K, V, P>, A>, b: Op<A, B>, c: Op<B, C>, d: Op<C, D>, e: Op<D, E>,
+  ): StreamOf<E>;
+  pipe<A, B, C, D, E, F>(
+    a: Op<Rec<K, V, P>, A>, b: Op<A, B>, c: Op<B, C>, d: Op<C, D>, e: Op<D, E>, f: Op<E, F>,
+  ): StreamOf<F>;
+  pipe<A, B, C, D, E, F, G>(
+    a: Op<Rec<K, V, P>, A>, b: Op<A, B>, c: Op<B, C>, d: Op<C, D>, e: Op<D, E>, f: Op<E, F>,
+    g: Op<F, G>,
+  ): StreamOf<G>;
+  pipe<A, B, C, D, E, F, G, H>(
+    a: Op<Rec<K, V, P>, A>, b: Op<A, B>, c: Op<B, C>, d: Op<C, D>, e: Op<D, E>, f: Op<E, F>,
+    g: Op<F, G>, h: Op<G, H>,
+  ): StreamOf<H>;
+  pipe<A, B, C, D, E, F, G, H, I>(
+    a: Op<Rec<K, V, P>, A>, b: Op<A, B>, c: Op<B, C>, d: Op<C, D>, e: Op<D, E>, f: Op<E, F>,
+    g: Op<F, G>, h: Op<G, H>, i: Op<H, I>,
+  ): StreamOf<I>;
+  pipe<A, B, C, D, E, F, G, H, I, J>(
+    a: Op<Rec<K, V, P>, A>, b: Op<A, B>, c: Op<B, C>, d: Op<C, D>, e: Op<D, E>, f: Op<E, F>,
+    g: Op<F, G>, h: Op<G, H>, i: Op<H, I>, j: Op<I, J>,
+  ): StreamOf<J>;
 }

@@ -2,7 +2,17 @@
  * What the compiler says about topologies. Compiled, never run: `compile.test.ts` sees to it that
  * each `@ts-expect-error` is needed and nothing else is wrong.
  */
-import { concatMap, delay, map, mergeMap, type Observable, of, pipe, toArray } from 'rxjs';
+import {
+  concatMap,
+  delay,
+  map,
+  mergeMap,
+  type Observable,
+  of,
+  partition,
+  pipe,
+  toArray,
+} from 'rxjs';
 import { aggregate } from '../../src/dsl/aggregate.ts';
 import { count } from '../../src/dsl/count.ts';
 import { filter } from '../../src/dsl/filter.ts';
@@ -233,6 +243,13 @@ export function compositionsInfer(): void {
     repartition({ name: 'b', key: string(), value: string() }),
     to('tombstones', { key: string(), value: string() }),
   );
+}
+
+export function streamsAreObservables(): void {
+  const asObservable: Observable<Rec<string, string, Keyed>> = lines;
+  const [short, rest] = partition(lines, (record) => record.value.length < 3);
+  same<typeof short, Observable<Rec<string, string, Keyed>>>(true);
+  void [asObservable, rest];
 }
 
 export function twentyFourOperatorsInfer(): void {
