@@ -8,7 +8,7 @@ import { leaveGroup } from '../kafka/protocol/leave-group.ts';
 import { listGroups } from '../kafka/protocol/list-groups.ts';
 import { syncGroup } from '../kafka/protocol/sync-group.ts';
 import type { ApiTable } from './api-table.ts';
-import { type JoinAnswer, joinRefused, type SyncAnswer, syncRefused } from './group.ts';
+import { type JoinAnswer, joinRefused, type SyncAnswer, syncRefused } from './membership.ts';
 import type { BrokerState } from './state.ts';
 
 const MEMBER_ID_REQUIRED_VERSION = 4;

@@ -19,86 +19,24 @@
  */
 import { KafkaErrorCode } from '../kafka/protocol/error-codes.ts';
 import type { Ports, Timer } from '../ports.ts';
+import {
+  type JoinAnswer,
+  type JoinRequest,
+  joinRefused,
+  type Member,
+  type MemberView,
+  metadataOf,
+  NOTHING,
+  type SyncAnswer,
+  type SyncRequest,
+  sameProtocols,
+  selectProtocol,
+  speaks,
+  syncRefused,
+} from './membership.ts';
 
 export type GroupState = 'Empty' | 'PreparingRebalance' | 'CompletingRebalance' | 'Stable' | 'Dead';
 
-export interface GroupProtocol {
-  readonly name: string;
-  readonly metadata: Buffer;
-}
-
-export interface JoinAnswer {
-  readonly errorCode: number;
-  readonly generation: number;
-  readonly protocolType: string | null;
-  readonly protocolName: string | null;
-  readonly leader: string;
-  readonly skipAssignment: boolean;
-  readonly memberId: string;
-  readonly members: readonly {
-    readonly memberId: string;
-    readonly instanceId: string | null;
-    readonly metadata: Buffer;
-  }[];
-}
-
-export interface SyncAnswer {
-  readonly errorCode: number;
-  readonly protocolType: string | null;
-  readonly protocolName: string | null;
-  readonly assignment: Buffer;
-}
-
-export interface JoinRequest {
-  readonly memberId: string;
-  readonly instanceId: string | null;
-  readonly clientId: string;
-  readonly clientHost: string;
-  readonly sessionTimeoutMs: number;
-  readonly rebalanceTimeoutMs: number;
-  readonly protocolType: string;
-  readonly protocols: readonly GroupProtocol[];
-  /** KIP-394: JoinGroup v4 and later asks a newcomer to come again with its id. */
-  readonly newcomer: 'asked-to-return' | 'let-in';
-  /** KIP-814: JoinGroup v9 tells a returning static leader to skip the assignment. */
-  readonly skipAssignment: 'known' | 'unknown';
-  readonly answer: (answer: JoinAnswer) => void;
-}
-
-export interface SyncRequest {
-  readonly memberId: string;
-  readonly instanceId: string | null;
-  readonly generation: number;
-  readonly protocolType: string | null;
-  readonly protocolName: string | null;
-  readonly assignments: readonly { readonly memberId: string; readonly assignment: Buffer }[];
-  readonly answer: (answer: SyncAnswer) => void;
-}
-
-interface Member {
-  memberId: string;
-  readonly instanceId: string | null;
-  clientId: string;
-  clientHost: string;
-  sessionTimeoutMs: number;
-  rebalanceTimeoutMs: number;
-  protocols: readonly GroupProtocol[];
-  assignment: Buffer;
-  join: ((answer: JoinAnswer) => void) | null;
-  sync: ((answer: SyncAnswer) => void) | null;
-  session: Timer | null;
-}
-
-export interface MemberView {
-  readonly memberId: string;
-  readonly instanceId: string | null;
-  readonly clientId: string;
-  readonly clientHost: string;
-  readonly metadata: Buffer;
-  readonly assignment: Buffer;
-}
-
-const NOTHING = Buffer.alloc(0);
 /** A newcomer may wait this long in a rebalance although its session timeout is shorter. */
 const NEWCOMER_SESSION_MS = 300_000;
 
@@ -138,14 +76,6 @@ export class Group {
       metadata: metadataOf(member, this.protocolName),
       assignment: member.assignment,
     }));
-  }
-
-  subscribesTo(topic: string): boolean {
-    const name = Buffer.from(topic, 'utf8');
-    for (const member of this.#members.values()) {
-      if (member.protocols.some((protocol) => protocol.metadata.includes(name))) return true;
-    }
-    return false;
   }
 
   join(request: JoinRequest): void {
@@ -305,7 +235,10 @@ export class Group {
     this.#instances.set(request.instanceId!, memberId);
     if (oldLeader === oldId) this.#leader = memberId;
     this.#update(member, request);
-    if (this.state === 'Stable' && this.#selectProtocol() === this.protocolName) {
+    if (
+      this.state === 'Stable' &&
+      selectProtocol([...this.#members.values()]) === this.protocolName
+    ) {
       // No rebalance: SyncGroup gives the old assignment back. Before v9 the answer names the old
       // leader, so that the newcomer does not assign on top of a generation that stands.
       this.#touch(member);
@@ -483,7 +416,7 @@ export class Group {
       this.#leader = null;
       return;
     }
-    this.protocolName = this.#selectProtocol();
+    this.protocolName = selectProtocol([...this.#members.values()]);
     this.state = 'CompletingRebalance';
     for (const member of [...this.#members.values()]) {
       const answer = member.join;
@@ -528,21 +461,6 @@ export class Group {
     waiting?.(answer);
   }
 
-  /** The protocol that most members prefer among those that all speak. */
-  #selectProtocol(): string {
-    const members = [...this.#members.values()];
-    const votes = new Map<string, number>();
-    for (const member of members) {
-      const choice = member.protocols.find((protocol) =>
-        members.every((other) => speaks(other.protocols, protocol.name)),
-      );
-      if (choice !== undefined) votes.set(choice.name, (votes.get(choice.name) ?? 0) + 1);
-    }
-    let best = '';
-    for (const [name, count] of votes) if (count > (votes.get(best) ?? 0)) best = name;
-    return best;
-  }
-
   #subscriptions(): JoinAnswer['members'] {
     return [...this.#members.values()].map((member) => ({
       memberId: member.memberId,
@@ -573,39 +491,4 @@ export class Group {
       assignment: member.assignment,
     };
   }
-}
-
-export function joinRefused(errorCode: number, memberId: string): JoinAnswer {
-  return {
-    errorCode,
-    generation: -1,
-    protocolType: null,
-    protocolName: null,
-    leader: '',
-    skipAssignment: false,
-    memberId,
-    members: [],
-  };
-}
-
-export function syncRefused(errorCode: number): SyncAnswer {
-  return { errorCode, protocolType: null, protocolName: null, assignment: NOTHING };
-}
-
-function speaks(protocols: readonly GroupProtocol[], name: string): boolean {
-  return protocols.some((protocol) => protocol.name === name);
-}
-
-function metadataOf(member: Member, protocolName: string | null): Buffer {
-  return member.protocols.find((protocol) => protocol.name === protocolName)?.metadata ?? NOTHING;
-}
-
-function sameProtocols(a: readonly GroupProtocol[], b: readonly GroupProtocol[]): boolean {
-  return (
-    a.length === b.length &&
-    a.every((protocol, index) => {
-      const other = b[index]!;
-      return protocol.name === other.name && protocol.metadata.equals(other.metadata);
-    })
-  );
 }
