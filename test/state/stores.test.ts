@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { KeyValueSubject, WindowSubject } from './subjects.ts';
 import { type Call, callsFor, runTwin } from './twin.ts';
 
-const RUNS = 80;
+const RUNS = 150;
 
 const HASHES: readonly (readonly [string, (key: Buffer) => number])[] = [
   [
@@ -67,6 +67,37 @@ describe('a released slot', () => {
     store.put(0, Buffer.from('k'), 1, Buffer.alloc(1), 1);
     store.release(1);
     expect(() => store.rollback(0)).toThrow(/released slot/);
+  });
+});
+
+describe('memory', () => {
+  /** Writes, folds, undoes and commits the same rows again and again, in every size. */
+  function churn(subject: KeyValueSubject | WindowSubject, rounds: number): void {
+    for (let round = 0; round < rounds; round += 1) {
+      for (let slot = 1; slot <= 40; slot += 1) {
+        subject.begin(slot);
+        const key = Buffer.from([slot % 10]);
+        subject.put(0, key, slot % 10, Buffer.alloc(100 * (slot % 13), slot), slot);
+        if (slot % 7 === 0) subject.remove(0, key, slot % 10);
+        if (slot % 4 === 0) subject.release(slot - 3);
+        if (slot === 20) subject.seal(20);
+        if (slot === 30) subject.committed();
+        if (slot % 11 === 0) subject.rollback(slot - 1);
+      }
+      if (round % 2 === 0) subject.aborted();
+      else {
+        subject.seal(40);
+        subject.committed();
+      }
+    }
+  }
+
+  it('is reused, whether a block was undone, folded or committed', () => {
+    const store = new KeyValueSubject();
+    churn(store, 20);
+    const { bytes } = store.store;
+    churn(store, 200);
+    expect(store.store.bytes).toBe(bytes);
   });
 });
 

@@ -37,7 +37,8 @@ export type Call =
 
 export function callsFor(windows: number): fc.Arbitrary<Call[]> {
   const window = fc.nat(windows - 1);
-  const key = fc.nat(KEYS.length - 1);
+  // Mostly few keys, or hardly a row would be written twice in a generation.
+  const key = fc.oneof({ weight: 3, arbitrary: fc.nat(2) }, fc.nat(KEYS.length - 1));
   const back = fc.nat(4);
   const call: fc.Arbitrary<Call> = fc.oneof(
     { weight: 8, arbitrary: fc.record({ do: fc.constant('begin' as const) }) },
@@ -62,7 +63,7 @@ export function callsFor(windows: number): fc.Arbitrary<Call[]> {
       arbitrary: fc.record({ do: fc.constant('expire' as const), window }),
     },
   );
-  return fc.array(call, { minLength: 1, maxLength: 120 });
+  return fc.array(call, { minLength: 1, maxLength: 120, size: 'max' });
 }
 
 /** Runs the calls on both; `hashOf` is the same for equal keys and may be for others. */
@@ -82,7 +83,8 @@ export function runTwin(
     for (const key of KEYS) {
       for (const view of ['staged', 'committed'] as const) {
         const found = subject.get(view, window * 1_000, key, hashOf(key));
-        expect(found).toEqual(model.get(view, window * 1_000, key));
+        const expected = model.get(view, window * 1_000, key);
+        same(found === null ? [] : [found], expected === null ? [] : [expected]);
       }
     }
   }
@@ -177,7 +179,23 @@ class Twin {
   compare(): void {
     const staged = this.#model.entries('staged');
     expect(this.#subject.size).toBe(staged.length);
-    expect(this.#subject.entries('staged')).toEqual(staged);
-    expect(this.#subject.entries('committed')).toEqual(this.#model.entries('committed'));
+    same(this.#subject.entries('staged'), staged);
+    same(this.#subject.entries('committed'), this.#model.entries('committed'));
   }
+}
+
+/** As `toEqual`, without its cost for every byte. */
+function same(found: readonly WindowRow[], expected: readonly WindowRow[]): void {
+  const equal =
+    found.length === expected.length &&
+    found.every((row, i) => {
+      const other = expected[i]!;
+      return (
+        row.windowStart === other.windowStart &&
+        row.timestamp === other.timestamp &&
+        row.key.equals(other.key) &&
+        row.value.equals(other.value)
+      );
+    });
+  if (!equal) expect(found).toEqual(expected);
 }
