@@ -1,0 +1,475 @@
+/**
+ * One member of a consumer group: joins, beats, and tells its listener which tasks are its own.
+ *
+ * Owned by the runtime's instance. Speaks the classic group protocol with cooperative rebalancing:
+ * tasks that stay are never stopped, a task that moves is let go before it is given away (KIP-429),
+ * and an instance id brings a restarted process its tasks back without a rebalance (KIP-345).
+ *
+ *            start()            answered          synced          rebalance, revoked
+ *   new ───────────► joining ─────────► syncing ─────────► stable ─────────────────┐
+ *                     ▲  ▲                 │                │                      │
+ *                     │  └─────────────────┴── rebalance ───┼──────────────────────┘
+ *                     └──── lost ◄──── unknown member, session over, a generation missed
+ *   every state ──► stopped, failed
+ *
+ * I1. Heartbeats depend on nothing but their timer: not on records, nor on a revocation under way.
+ * I2. Every JoinGroup claims all tasks not yet let go, each with the generation that gave it.
+ * I3. A lost member claims nothing. It keeps its member id unless the broker has forgotten it: should
+ *     another process have taken our instance id, the broker must be able to tell us.
+ * I4. From sending a JoinGroup until its answer `membership` waits: an offset commit in between
+ *     would carry a generation that is about to end.
+ */
+import { EscapementError, invariant } from '../../errors.ts';
+import type { Ports } from '../../ports.ts';
+import type { Log } from '../../telemetry/log.ts';
+import type { Membership } from '../producer/step.ts';
+import { brokerError, KafkaErrorCode } from '../protocol/error-codes.ts';
+import { assignmentsFor, subscriptionOf, type TaskPlan, tasksIn } from './assignment-round.ts';
+import { Gate } from './gate.ts';
+import { type GroupCluster, GroupRequests, type Joined } from './group-requests.ts';
+import { Heartbeats } from './heartbeats.ts';
+import { type MemberState, successor } from './member-state.ts';
+import { type OwnedTask, Ownership } from './ownership.ts';
+import { fingerprintOf } from './subscription.ts';
+
+export type { TaskPlan } from './assignment-round.ts';
+
+export interface GroupListener {
+  /**
+   * New tasks of this member, after every assignment; none is told by an empty list. Tasks that
+   * stay are not named again.
+   */
+  assigned(taskIds: readonly string[], generation: number): void;
+  /** To be let go; nobody else gets them before the promise settles. */
+  revoked(taskIds: readonly string[]): Promise<void>;
+  /** All tasks are gone already: nothing of theirs may be committed. The member joins anew. */
+  lost(reason: EscapementError): Promise<void>;
+  /** The member has ended for good. */
+  failed(error: EscapementError): void;
+}
+
+export interface GroupMemberOptions {
+  readonly cluster: GroupCluster;
+  readonly groupId: string;
+  /** Static membership: `group.instance.id`. */
+  readonly instanceId: string | null;
+  /** Every input topic, repartition topics included, or the broker expires their offsets. */
+  readonly topics: readonly string[];
+  /** All tasks of the application, asked before each JoinGroup. */
+  readonly tasks: () => Promise<readonly TaskPlan[]>;
+  readonly sessionTimeoutMs: number;
+  readonly heartbeatIntervalMs: number;
+  readonly rebalanceTimeoutMs: number;
+  readonly ports: Ports;
+  readonly log: Log;
+  readonly listener: GroupListener;
+}
+
+/** Rounds of a joining that may follow one another without a pause. */
+const ROUNDS_AT_ONCE = 4;
+const PAUSE_FIRST_MS = 20;
+const PAUSE_MOST_MS = 500;
+
+export class GroupMember {
+  readonly #options: GroupMemberOptions;
+  readonly #requests: GroupRequests;
+  readonly #heartbeats: Heartbeats;
+  readonly #ownership = new Ownership();
+  /** Open from the answer to JoinGroup on: the generation is current. */
+  readonly #membershipGate = new Gate();
+  /** Open from the answer to SyncGroup on. */
+  readonly #stableGate = new Gate();
+  /** Opens when the group must be joined again. */
+  readonly #rejoinGate = new Gate();
+  readonly #firstAssignment = new Gate();
+  #state: MemberState = 'new';
+  #memberId = '';
+  #generation = -1;
+  /** Counts losses: what began in an earlier life has no effect. */
+  #life = 0;
+  #losing: Promise<void> = Promise.resolve();
+  #failure: EscapementError | null = null;
+  /** Whether an assignment was received, and whether a first static one had to be refused. */
+  #first: 'awaited' | 'forced' | 'received' = 'awaited';
+
+  constructor(options: GroupMemberOptions) {
+    this.#options = options;
+    this.#requests = new GroupRequests(options);
+    this.#heartbeats = new Heartbeats({
+      ports: options.ports,
+      intervalMs: options.heartbeatIntervalMs,
+      sessionTimeoutMs: options.sessionTimeoutMs,
+      beat: () => this.#beat(),
+      sessionOver: () => this.#lose(this.#sessionOver()),
+    });
+  }
+
+  /** Generation of the last answer to JoinGroup; -1 while not a member. */
+  get generation(): number {
+    return this.#generation;
+  }
+
+  get state(): MemberState {
+    return this.#state;
+  }
+
+  /** Resolves with the first assignment; rejects when the membership is refused. */
+  start(): Promise<void> {
+    invariant(this.#state === 'new', 'a group member is started once', { state: this.#state });
+    this.#enter('joining');
+    void this.#live();
+    return this.#firstAssignment.wait();
+  }
+
+  /**
+   * Sends a heartbeat now. Resolves when the broker has answered that we are a member, be it in a
+   * rebalance; rejects with the decision `lost` or `stop`. Waits out a JoinGroup under way.
+   */
+  heartbeat(): Promise<void> {
+    if (this.#failure !== null) return Promise.reject(this.#failure);
+    return this.#heartbeats.fresh();
+  }
+
+  /** I4. Rejects when the membership is lost while waiting. */
+  async membership(): Promise<Membership> {
+    await this.#membershipGate.wait();
+    return {
+      generation: this.#generation,
+      memberId: this.#memberId,
+      instanceId: this.#options.instanceId,
+    };
+  }
+
+  /** Whether every assignment since that of `generation` gave us the task. */
+  ownedSince(taskId: string, generation: number): boolean {
+    return this.#ownership.ownedSince(taskId, generation);
+  }
+
+  /** Ends the membership; a member that stays keeps its tasks until its session ends. */
+  async stop({ leave }: { readonly leave: 'leave' | 'stay' }): Promise<void> {
+    if (this.#state === 'stopped' || this.#state === 'failed') return;
+    const held = this.#state === 'joining' || this.#state === 'syncing';
+    const wasMember = this.#memberId !== '';
+    this.#end('stopped', new EscapementError('CLOSED', 'The group member was stopped.'));
+    if (leave === 'stay' || !wasMember) return;
+    // Behind a JoinGroup that the broker holds, the request would wait for the rebalance.
+    const code = await this.#requests.leave(this.#memberId, held ? 'transaction' : 'group');
+    if (code !== KafkaErrorCode.NONE && code !== KafkaErrorCode.UNKNOWN_MEMBER_ID) {
+      throw brokerError(code, `LeaveGroup of group '${this.#options.groupId}'`);
+    }
+  }
+
+  get #isOpen(): boolean {
+    return this.#state !== 'stopped' && this.#state !== 'failed';
+  }
+
+  /** Round after round of JoinGroup and SyncGroup, until the member ends. */
+  async #live(): Promise<void> {
+    try {
+      for (let attempt = 1; this.#isOpen; attempt++) {
+        await this.#losing;
+        if (!this.#isOpen) return;
+        if ((await this.#round(attempt)) === 'again') {
+          if (attempt > ROUNDS_AT_ONCE) await this.#pause(attempt);
+          continue;
+        }
+        attempt = 0;
+        await this.#rejoinGate.wait();
+      }
+    } catch (cause) {
+      if (this.#isOpen) this.#fail(asError(cause));
+    }
+  }
+
+  /** `again`: the next round may follow at once, what was to be waited for has been. */
+  async #round(attempt: number): Promise<'synced' | 'again'> {
+    if (this.#state !== 'joining') this.#enter('joining');
+    this.#heartbeats.rest();
+    this.#membershipGate.shut();
+    this.#stableGate.shut();
+    try {
+      const plans = await this.#options.tasks();
+      const joined = await this.#join(plans);
+      return joined === null ? 'again' : await this.#sync(joined, plans);
+    } catch (cause) {
+      const error = asError(cause);
+      if (!isPassing(error)) throw error;
+      if (!this.#isOpen) return 'again';
+      this.#requests.forgetCoordinator();
+      this.#options.log.debug({ attempt, reason: error.message }, 'joining again');
+      if (this.#generation >= 0 && this.#heartbeats.isSessionOver) this.#lose(this.#sessionOver());
+      await this.#pause(attempt);
+      return 'again';
+    }
+  }
+
+  /** Null: to be tried again. Throws what the round treats: passing errors and those that end us. */
+  async #join(plans: readonly TaskPlan[]): Promise<Joined | null> {
+    const { groupId, topics } = this.#options;
+    // What is let go from here on is for the round after this one.
+    this.#rejoinGate.shut();
+    const claims = this.#ownership.claims();
+    const metadata = subscriptionOf(topics, plans, claims, this.#generation);
+    const joined = await this.#requests.join(this.#memberId, metadata);
+    if (!this.#isOpen) return null;
+    switch (joined.errorCode) {
+      case KafkaErrorCode.NONE:
+        break;
+      case KafkaErrorCode.MEMBER_ID_REQUIRED:
+        // KIP-394: the broker remembers the id before it lets a newcomer in.
+        this.#memberId = joined.memberId;
+        return null;
+      case KafkaErrorCode.UNKNOWN_MEMBER_ID:
+        this.#forgotten('JoinGroup');
+        return null;
+      default:
+        throw this.#refusal(joined.errorCode, `JoinGroup of group '${groupId}'`);
+    }
+    if (this.#generation >= 0 && joined.generation > this.#generation + 1) {
+      // A generation has passed without us: what it gave away cannot be told from what it left us.
+      this.#lose(this.#missed(this.#generation));
+      await this.#losing;
+      if (!this.#isOpen) return null;
+      this.#rejoinGate.shut();
+    }
+    this.#memberId = joined.memberId;
+    this.#generation = joined.generation;
+    this.#heartbeats.contact(this.#options.ports.clock.monotonic());
+    this.#enter('syncing');
+    this.#membershipGate.open();
+    return joined;
+  }
+
+  async #sync(joined: Joined, plans: readonly TaskPlan[]): Promise<'synced' | 'again'> {
+    const { groupId, log, ports } = this.#options;
+    const assignments = joined.members === null ? [] : assignmentsFor(joined.members, plans, log);
+    const sentAt = ports.clock.monotonic();
+    const answer = await this.#requests.sync(joined.generation, joined.memberId, assignments);
+    if (!this.#isOpen) return 'again';
+    switch (answer.errorCode) {
+      case KafkaErrorCode.NONE:
+        break;
+      case KafkaErrorCode.REBALANCE_IN_PROGRESS:
+        return 'again';
+      case KafkaErrorCode.UNKNOWN_MEMBER_ID:
+        this.#forgotten('SyncGroup');
+        return 'again';
+      case KafkaErrorCode.ILLEGAL_GENERATION:
+        this.#lose(this.#missed(joined.generation));
+        return 'again';
+      default:
+        throw this.#refusal(answer.errorCode, `SyncGroup of group '${groupId}'`);
+    }
+    this.#heartbeats.contact(sentAt);
+    return this.#receive(answer.assignment, plans);
+  }
+
+  #receive(assignment: Buffer, plans: readonly TaskPlan[]): 'synced' | 'again' {
+    const { listener, log, groupId } = this.#options;
+    const given = tasksIn(assignment);
+    const ids = plans.map(({ id }) => id);
+    const known = new Set(ids);
+    const tasks = given?.tasks ?? [];
+    const foreign = tasks.filter((id) => !known.has(id));
+    const differs = given !== null && given.fingerprint !== fingerprintOf(ids);
+    if (differs && this.#first === 'awaited' && this.#options.instanceId !== null) {
+      // A static member got the assignment of the process before it, made for another topology. The
+      // generation in its metadata has changed by now, so that joining again makes a rebalance.
+      this.#first = 'forced';
+      log.info({ groupId, foreign }, 'assignment of another topology: forcing a rebalance');
+      return 'again';
+    }
+    if (foreign.length > 0) throw this.#otherTopology(foreign);
+    if (differs) log.warn({ groupId }, 'the leader of the group runs another set of tasks');
+    const { added, revoked } = this.#ownership.receive(tasks, this.#generation);
+    const generation = this.#generation;
+    log.info({ groupId, generation, tasks, added, revoked: revoked.map(idOf) }, 'tasks assigned');
+    this.#first = 'received';
+    this.#enter('stable');
+    this.#stableGate.open();
+    this.#heartbeats.begin();
+    listener.assigned(added, generation);
+    if (revoked.length > 0) void this.#revoke(revoked);
+    this.#firstAssignment.open();
+    return 'synced';
+  }
+
+  /** Runs beside everything else, heartbeats and further rebalances included. */
+  async #revoke(tasks: readonly OwnedTask[]): Promise<void> {
+    const { listener, log } = this.#options;
+    const life = this.#life;
+    try {
+      await listener.revoked(tasks.map(idOf));
+    } catch (cause) {
+      log.error({ reason: asError(cause).message }, 'revoking tasks failed');
+    }
+    if (life !== this.#life || !this.#isOpen) return;
+    const returned = this.#ownership.release(tasks);
+    if (returned.length > 0) listener.assigned(returned, this.#generation);
+    // Our next claims show that the others are free.
+    if (returned.length < tasks.length) this.#rejoinGate.open();
+  }
+
+  async #beat(): Promise<void> {
+    const { groupId, ports, log } = this.#options;
+    const life = this.#life;
+    for (let attempt = 1; ; attempt++) {
+      await this.#stableGate.wait();
+      if (life !== this.#life) throw this.#lostMeanwhile();
+      const generation = this.#generation;
+      const sentAt = ports.clock.monotonic();
+      let code: number;
+      try {
+        code = await this.#requests.heartbeat(generation, this.#memberId);
+      } catch (cause) {
+        const error = asError(cause);
+        if (!isPassing(error)) throw this.#fail(error);
+        this.#requests.forgetCoordinator();
+        log.debug({ attempt, reason: error.message }, 'heartbeat repeated');
+        await this.#pause(attempt);
+        continue;
+      }
+      if (!this.#isOpen) throw this.#failure!;
+      if (life !== this.#life) throw this.#lostMeanwhile();
+      switch (code) {
+        case KafkaErrorCode.NONE:
+        case KafkaErrorCode.REBALANCE_IN_PROGRESS:
+          this.#heartbeats.contact(sentAt);
+          // The broker waits for us to join; until then the tasks are ours.
+          if (code !== KafkaErrorCode.NONE) this.#rejoinGate.open();
+          return;
+        case KafkaErrorCode.UNKNOWN_MEMBER_ID:
+          throw this.#forgotten('Heartbeat');
+        case KafkaErrorCode.ILLEGAL_GENERATION:
+          // Sent before a JoinGroup was answered and handled after it.
+          if (generation !== this.#generation) continue;
+          throw this.#lose(this.#missed(generation));
+        default: {
+          const error = this.#refusal(code, `Heartbeat of group '${groupId}'`);
+          if (!isPassing(error)) throw this.#fail(error);
+          this.#requests.forgetCoordinator();
+          await this.#pause(attempt);
+        }
+      }
+    }
+  }
+
+  /** The tasks are gone; the listener is told, then the group is joined anew. Returns the reason. */
+  #lose(reason: EscapementError): EscapementError {
+    const { listener, log, groupId } = this.#options;
+    if (!this.#isOpen) return reason;
+    const wasMember = this.#generation >= 0;
+    this.#life += 1;
+    this.#generation = -1;
+    this.#ownership.clear();
+    this.#heartbeats.rest();
+    if (this.#state !== 'joining') this.#enter('lost');
+    this.#membershipGate.turnAway(reason);
+    this.#stableGate.turnAway(reason);
+    if (wasMember) {
+      log.warn({ groupId, reason: reason.message }, 'membership lost');
+      this.#losing = listener.lost(reason).catch((cause: unknown) => {
+        log.error({ reason: asError(cause).message }, 'letting go of lost tasks failed');
+      });
+    }
+    this.#rejoinGate.open();
+    return reason;
+  }
+
+  #forgotten(request: string): EscapementError {
+    this.#memberId = '';
+    return this.#lose(
+      brokerError(
+        KafkaErrorCode.UNKNOWN_MEMBER_ID,
+        `${request} of group '${this.#options.groupId}'`,
+      ),
+    );
+  }
+
+  #fail(error: EscapementError): EscapementError {
+    if (!this.#isOpen) return error;
+    const started = this.#first === 'received';
+    this.#end('failed', error);
+    this.#options.log.error({ code: error.code, reason: error.message }, 'group member failed');
+    if (started) this.#options.listener.failed(error);
+    return error;
+  }
+
+  #end(state: 'stopped' | 'failed', error: EscapementError): void {
+    this.#failure = error;
+    this.#enter(state);
+    this.#heartbeats.rest();
+    for (const gate of [
+      this.#membershipGate,
+      this.#stableGate,
+      this.#rejoinGate,
+      this.#firstAssignment,
+    ]) {
+      gate.close(error);
+    }
+  }
+
+  #enter(state: MemberState): void {
+    this.#state = successor(this.#state, state);
+  }
+
+  #pause(attempt: number): Promise<void> {
+    const { timers, random } = this.#options.ports;
+    const most = Math.min(PAUSE_MOST_MS, PAUSE_FIRST_MS * 2 ** Math.min(attempt, 8));
+    return timers.sleep(most * (0.5 + 0.5 * random.fraction()));
+  }
+
+  #refusal(code: number, what: string): EscapementError {
+    const { instanceId, groupId } = this.#options;
+    const as = instanceId === null ? '' : ` as instance '${instanceId}'`;
+    const right =
+      code === KafkaErrorCode.GROUP_AUTHORIZATION_FAILED ? ` needs Read on group '${groupId}'` : '';
+    return brokerError(code, `${what}${as}${right}`);
+  }
+
+  #missed(generation: number): EscapementError {
+    return new EscapementError(
+      'TASK_LOST',
+      `Group '${this.#options.groupId}' went past generation ${generation} without this member.`,
+    );
+  }
+
+  #sessionOver(): EscapementError {
+    const { groupId, sessionTimeoutMs } = this.#options;
+    return new EscapementError(
+      'TASK_LOST',
+      `No answer of the coordinator of group '${groupId}' for ${sessionTimeoutMs} ms: the session is over.`,
+    );
+  }
+
+  #lostMeanwhile(): EscapementError {
+    return new EscapementError(
+      'TASK_LOST',
+      `The membership in group '${this.#options.groupId}' was lost meanwhile.`,
+    );
+  }
+
+  #otherTopology(foreign: readonly string[]): EscapementError {
+    return new EscapementError(
+      'TOPOLOGY_INVALID',
+      `Group '${this.#options.groupId}' runs another topology: this instance was given the tasks ` +
+        `${foreign.join(', ')}, which its own does not have. Stop the instances of the other ` +
+        `topology first, or use another applicationId.`,
+    );
+  }
+}
+
+function idOf({ id }: OwnedTask): string {
+  return id;
+}
+
+/** To be tried again: nothing that a group request changes is changed by another one like it. */
+function isPassing({ decision }: EscapementError): boolean {
+  return decision === 'retry' || decision === 'indefinite' || decision === 'abort';
+}
+
+function asError(cause: unknown): EscapementError {
+  if (cause instanceof EscapementError) return cause;
+  const message = cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
+  return new EscapementError('INVARIANT_VIOLATED', message, { cause });
+}
