@@ -74,6 +74,7 @@ function subscribeOnEmpty(steps: readonly Step[], later?: (stop: () => void) => 
   return seen;
 }
 
+/** Not within another `TestScheduler.run`: that one's timers are real afterwards. */
 function inVirtualTime(steps: readonly Step[], timeoutMs: number): Seen {
   const scheduler = new TestScheduler(() => {});
   let stop = (): void => {};

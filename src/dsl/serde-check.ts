@@ -13,5 +13,5 @@ export function checkSerdes<S extends { readonly key: AnySerde; readonly value: 
     const whole = typeof serde?.decode === 'function' && typeof serde.encode === 'function';
     if (!whole) drawing.problem(operator, `needs a serde as \`${part}\`, such as string()`);
   }
-  return given;
+  return given ?? ({} as S);
 }

@@ -93,26 +93,26 @@ function policyProblems(policy: RecordPolicy | undefined): readonly (string | nu
 /** One topic read twice, one store or repartition topic named twice. */
 function commonNames(topology: Topology): readonly string[] {
   const problems: string[] = [];
-  const topics = new Map<string, TopologyNode>();
-  const stores = new Map<string, TopologyNode>();
+  const first = { topic: new Map<string, TopologyNode>(), store: new Map<string, TopologyNode>() };
+  const claim = (what: 'topic' | 'store', name: string | null, node: TopologyNode): void => {
+    // A name that is unfit, or missing in plain JavaScript, is reported as such.
+    if (name === null || nameProblem(name) !== null) return;
+    const other = first[what].get(collisionKey(name));
+    if (other === undefined) first[what].set(collisionKey(name), node);
+    else problems.push(what === 'topic' ? readTwice(node, other) : storedTwice(node, other));
+  };
   for (const node of topology.nodes) {
-    if (node.kind === 'source') {
-      const other = topics.get(collisionKey(node.topic));
-      if (other !== undefined) problems.push(readTwice(node, other));
-      topics.set(collisionKey(node.topic), node);
-    }
-    const store = storeOf(node);
-    if (store === null) continue;
-    const other = stores.get(collisionKey(store));
-    if (other !== undefined) {
-      problems.push(
-        `${calledBy(node)}: ${calledBy(other)} has a store of the same name ('.' and '_' count ` +
-          `as one): choose another`,
-      );
-    }
-    stores.set(collisionKey(store), node);
+    if (node.kind === 'source') claim('topic', node.topic, node);
+    claim('store', storeOf(node), node);
   }
   return problems;
+}
+
+function storedTwice(node: TopologyNode, other: TopologyNode): string {
+  return (
+    `${calledBy(node)}: ${calledBy(other)} has a store of the same name ('.' and '_' count as ` +
+    `one): choose another`
+  );
 }
 
 function readTwice(node: TopologyNode, other: TopologyNode): string {
