@@ -13,11 +13,15 @@
  * I3. A value is written in place while it fits its block; `replace` and `detach` leave the old
  *     block as it was, for the undo log, until somebody releases it.
  * I4. Row fields and the located row are valid until the next write.
+ * I5. The index doubles without a stop: each new row moves a few places over, and a row that is
+ *     looked up moves at once, so a located row is always in the new index.
  */
 import { invariant } from '../errors.ts';
 import { roundUnits, SLAB_MASK, SLAB_SHIFT, type Slab, Slabs } from './slabs.ts';
 
 const INDEX_FIRST = 16;
+/** Places of the old index emptied per new row: done long before the next doubling. */
+const MIGRATED_AT_ONCE = 8;
 /** 2^32 divided by the golden ratio: all keys of a partition share the low bits of their hash. */
 const GOLDEN = 0x9e3779b1 | 0;
 
@@ -64,6 +68,9 @@ export class FlatTable {
   #mask = INDEX_FIRST - 1;
   #shift = 32 - Math.log2(INDEX_FIRST);
   #grows = (INDEX_FIRST * 5) >> 3;
+  /** The index before the last doubling while rows are left in it; places below are empty. */
+  #old: Int32Array | null = null;
+  #emptied = 0;
   #size = 0;
   /** Where the index holds the located row, or where a row with its key belongs. */
   #at = 0;
@@ -81,7 +88,7 @@ export class FlatTable {
 
   /** Bytes of memory held, index included. */
   get bytes(): number {
-    return this.#memory.bytes + this.#index.byteLength;
+    return this.#memory.bytes + this.#index.byteLength + (this.#old?.byteLength ?? 0);
   }
 
   find(key: Buffer, start: number, end: number, hash: number): boolean {
@@ -98,10 +105,28 @@ export class FlatTable {
       const ref = index[at * 2 + 1]!;
       if (ref === 0) {
         this.#at = at;
-        return false;
+        return this.#old !== null && this.#locateOld(this.#old, key, start, end, wanted);
       }
       if (index[at * 2] === wanted && this.#isKey(ref, key, start, end)) {
         this.#at = at;
+        this.read(ref);
+        return true;
+      }
+      at = (at + 1) & mask;
+    }
+  }
+
+  /** Moves a row that is found in the index before the last into the place just located. */
+  #locateOld(old: Int32Array, key: Buffer, start: number, end: number, hash: number): boolean {
+    const mask = (old.length >> 1) - 1;
+    let at = Math.imul(hash, GOLDEN) >>> (this.#shift + 1);
+    for (;;) {
+      const ref = old[at * 2 + 1]!;
+      if (ref === 0) return false;
+      if (old[at * 2] === hash && this.#isKey(ref, key, start, end)) {
+        closeGap(old, at, this.#shift + 1);
+        this.#index[this.#at * 2] = hash;
+        this.#index[this.#at * 2 + 1] = ref;
         this.read(ref);
         return true;
       }
@@ -266,8 +291,10 @@ export class FlatTable {
   /** The blocks of all rows, in no order. */
   refs(): number[] {
     const refs: number[] = [];
-    const index = this.#index;
-    for (let i = 1; i < index.length; i += 2) if (index[i] !== 0) refs.push(index[i]!);
+    for (const index of [this.#index, this.#old]) {
+      if (index === null) continue;
+      for (let i = 1; i < index.length; i += 2) if (index[i] !== 0) refs.push(index[i]!);
+    }
     return refs;
   }
 
@@ -330,58 +357,78 @@ export class FlatTable {
 
   /** Enters a block whose key is not in the index; the located place must be the key's. */
   #link(ref: number, hash: number): void {
-    let at = this.#at;
-    if (this.#size >= this.#grows) {
-      this.#grow();
-      at = Math.imul(hash, GOLDEN) >>> this.#shift;
-      while (this.#index[at * 2 + 1] !== 0) at = (at + 1) & this.#mask;
+    if (this.#size >= this.#grows) this.#grow();
+    if (this.#old !== null) {
+      this.#migrate(this.#old);
+      this.#at = this.#placeOf(hash);
     }
-    this.#index[at * 2] = hash;
-    this.#index[at * 2 + 1] = ref;
+    this.#index[this.#at * 2] = hash;
+    this.#index[this.#at * 2 + 1] = ref;
     this.#size += 1;
     this.#writes += 1;
   }
 
-  /** Closes the gap, so that a probe may stop at the first empty place: no tombstones pile up. */
-  #unlink(gap: number): void {
+  /** The first empty place for a hash. */
+  #placeOf(hash: number): number {
     const index = this.#index;
-    const mask = this.#mask;
-    const shift = this.#shift;
-    for (let at = (gap + 1) & mask; index[at * 2 + 1] !== 0; at = (at + 1) & mask) {
-      const home = Math.imul(index[at * 2]!, GOLDEN) >>> shift;
-      // A row may move to the gap if the gap lies between its home and its place.
-      if (((at - home) & mask) < ((at - gap) & mask)) continue;
-      index[gap * 2] = index[at * 2]!;
-      index[gap * 2 + 1] = index[at * 2 + 1]!;
-      gap = at;
-    }
-    index[gap * 2 + 1] = 0;
+    let at = Math.imul(hash, GOLDEN) >>> this.#shift;
+    while (index[at * 2 + 1] !== 0) at = (at + 1) & this.#mask;
+    return at;
+  }
+
+  #unlink(at: number): void {
+    closeGap(this.#index, at, this.#shift);
     this.#size -= 1;
   }
 
-  /**
-   * Doubles the index. Places come from the high bits of the mixed hash, so a run of the old index
-   * lands in the run of twice its place: both are walked in order, and rows are not touched.
-   */
+  /** I5. */
   #grow(): void {
-    const old = this.#index;
-    const places = old.length;
+    const places = this.#index.length;
     invariant(places <= 2 ** 30, 'a table has too many rows', { size: this.#size });
-    const index = new Int32Array(places * 2);
-    const mask = places - 1;
-    const shift = this.#shift - 1;
-    for (let i = 0; i < old.length; i += 2) {
-      const ref = old[i + 1]!;
-      if (ref === 0) continue;
-      const hash = old[i]!;
-      let at = Math.imul(hash, GOLDEN) >>> shift;
-      while (index[at * 2 + 1] !== 0) at = (at + 1) & mask;
-      index[at * 2] = hash;
-      index[at * 2 + 1] = ref;
-    }
-    this.#index = index;
-    this.#mask = mask;
-    this.#shift = shift;
+    while (this.#old !== null) this.#migrate(this.#old);
+    this.#old = this.#index;
+    this.#emptied = 0;
+    this.#index = new Int32Array(places * 2);
+    this.#mask = places - 1;
+    this.#shift -= 1;
     this.#grows = Math.floor((places / 8) * 5);
   }
+
+  /**
+   * Empties the next places of the old index. Places come from the high bits of the mixed hash, so a
+   * run of the old index lands in the run of twice its place, and rows are not touched.
+   */
+  #migrate(old: Int32Array): void {
+    const places = old.length >> 1;
+    const to = Math.min(places, this.#emptied + MIGRATED_AT_ONCE);
+    for (; this.#emptied < to; this.#emptied += 1) {
+      const at = this.#emptied;
+      // Closing the gap may bring the next row here.
+      for (let ref = old[at * 2 + 1]!; ref !== 0; ref = old[at * 2 + 1]!) {
+        const hash = old[at * 2]!;
+        closeGap(old, at, this.#shift + 1);
+        const place = this.#placeOf(hash);
+        this.#index[place * 2] = hash;
+        this.#index[place * 2 + 1] = ref;
+      }
+    }
+    if (to === places) this.#old = null;
+  }
+}
+
+/**
+ * Takes a row out of an index and closes the gap, so that a probe may stop at the first empty place:
+ * no tombstones pile up.
+ */
+function closeGap(index: Int32Array, gap: number, shift: number): void {
+  const mask = (index.length >> 1) - 1;
+  for (let at = (gap + 1) & mask; index[at * 2 + 1] !== 0; at = (at + 1) & mask) {
+    const home = Math.imul(index[at * 2]!, GOLDEN) >>> shift;
+    // A row may move to the gap if the gap lies between its home and its place.
+    if (((at - home) & mask) < ((at - gap) & mask)) continue;
+    index[gap * 2] = index[at * 2]!;
+    index[gap * 2 + 1] = index[at * 2 + 1]!;
+    gap = at;
+  }
+  index[gap * 2 + 1] = 0;
 }
