@@ -3,10 +3,9 @@
  *
  * Part of the public door: it joins the runtime with the default transport, kafkajs.
  */
-import type { Kafka, KafkaConfig } from 'kafkajs';
 import { type Options, resolveOptions } from './config/options.ts';
 import { Cluster } from './kafka/cluster/cluster.ts';
-import { kafkajsTransport } from './kafka/transport/kafkajs.ts';
+import { type KafkajsConnection, kafkajsTransport } from './kafka/transport/kafkajs.ts';
 import type { Transport } from './kafka/transport/transport.ts';
 import { type Ports, systemPorts } from './ports.ts';
 import { planApplication } from './runtime/application-plan.ts';
@@ -19,7 +18,7 @@ export interface RunOptions extends Partial<Omit<Options, 'applicationId'>> {
   /** Names the group, the internal topics and the transactional ids. Java: `application.id`. */
   readonly applicationId: string;
   /** A kafkajs client or its configuration (brokers, TLS, SASL), or another transport. */
-  readonly kafka: Kafka | KafkaConfig | { readonly transport: Transport };
+  readonly kafka: KafkajsConnection | { readonly transport: Transport };
   /** Any pino-shaped logger. Default: silent. Keys and values of records are never logged. */
   readonly log?: Log;
   /** Told about states, restores and tasks. */

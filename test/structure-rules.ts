@@ -150,7 +150,10 @@ const ROOMS: readonly Room[] = [
   { place: 'src/run.ts', imports: ['src/runtime', 'src/topology', KAFKA] },
   {
     place: 'src/index.ts',
-    imports: ['src/run.ts', 'src/dsl', 'src/runtime', 'src/serde', KAFKAJS],
+    imports: [
+      ...['src/run.ts', 'src/dsl', 'src/topology', 'src/runtime', 'src/serde'],
+      ...['src/kafka/transport/transport.ts', KAFKAJS],
+    ],
   },
   {
     place: 'src/testing.ts',
@@ -164,6 +167,7 @@ const ROOMS: readonly Room[] = [
 
 /** Rooms that speak to Kafka see the transport's port; what implements it is chosen at the doors. */
 const SEES_PORT = [
+  'src/index.ts',
   'src/kafka',
   'src/broker',
   'src/state',

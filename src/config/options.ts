@@ -29,8 +29,11 @@ export interface Options {
   readonly rebalanceTimeoutMs: number;
   /** How long a revoked or closing task may take to finish its step; less than the transaction timeout. */
   readonly stopTimeoutMs: number;
-  /** What a dynamic member does at close; a static one stays unless `leave`. */
-  readonly onClose: 'leave' | 'stay';
+  /**
+   * Whether a closing instance leaves its group at once. `dynamic-leave`: without an `instanceId` it
+   * leaves; with one it stays a member until its session ends, so that a restart moves no task.
+   */
+  readonly onClose: 'dynamic-leave' | 'leave' | 'stay';
   /** Largest key and value of one output record together. */
   readonly recordBytesMax: number;
   /** Encoded bytes at which a batch is closed; at most the topics' `max.message.bytes`. */
@@ -61,7 +64,7 @@ export const DEFAULTS: Readonly<Omit<Options, 'applicationId'>> = Object.freeze(
   heartbeatIntervalMs: 3_000,
   rebalanceTimeoutMs: 60_000,
   stopTimeoutMs: 5_000,
-  onClose: 'leave',
+  onClose: 'dynamic-leave',
   recordBytesMax: 1_000_000,
   batchBytesMax: 500_000,
   fetchBytesPerPartitionMax: 1_048_576,
@@ -137,8 +140,8 @@ function checkNames(options: Options, problems: string[]): void {
   if (instanceId !== null && !isName(instanceId)) {
     problems.push(`instanceId must be 1 to 200 of [a-zA-Z0-9._-], not ${shown(instanceId)}`);
   }
-  if (onClose !== 'leave' && onClose !== 'stay') {
-    problems.push(`onClose must be 'leave' or 'stay', not ${shown(onClose)}`);
+  if (!['dynamic-leave', 'leave', 'stay'].includes(onClose)) {
+    problems.push(`onClose must be 'dynamic-leave', 'leave' or 'stay', not ${shown(onClose)}`);
   }
 }
 

@@ -196,8 +196,10 @@ export class Instance {
     this.#signal.wake();
     this.#purgeTimer?.cancel();
     await Promise.all([...this.#tasks.values()].map((life) => life.finish('stopped')));
-    const leave = options.instanceId === null ? options.onClose : 'stay';
-    await this.#member.stop({ leave }).catch((error: unknown) => {
+    const isDynamic = options.instanceId === null;
+    const leaves =
+      options.onClose === 'leave' || (options.onClose === 'dynamic-leave' && isDynamic);
+    await this.#member.stop({ leave: leaves ? 'leave' : 'stay' }).catch((error: unknown) => {
       log.warn({ reason: String(error) }, 'leaving the group failed');
     });
     await this.#fetcher.close();

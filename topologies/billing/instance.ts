@@ -13,6 +13,7 @@ const command = new Command('billing-instance')
   .option('--application-id <id>', 'name of the application', 'billing')
   .option('--session-timeout-ms <n>', 'session timeout of the group', Number, 10_000)
   .option('--heartbeat-interval-ms <n>', 'heartbeat interval of the group', Number, 3_000)
+  .option('--on-close <policy>', 'dynamic-leave, leave or stay', 'dynamic-leave')
   .parse();
 const options = command.opts<{
   broker: string;
@@ -21,6 +22,7 @@ const options = command.opts<{
   applicationId: string;
   sessionTimeoutMs: number;
   heartbeatIntervalMs: number;
+  onClose: 'dynamic-leave' | 'leave' | 'stay';
 }>();
 
 let application: Application | null = null;
@@ -58,6 +60,7 @@ try {
     kafka: { clientId: options.instanceId ?? 'billing', brokers: [options.broker] },
     sessionTimeoutMs: options.sessionTimeoutMs,
     heartbeatIntervalMs: options.heartbeatIntervalMs,
+    onClose: options.onClose,
     listener: {
       stateChanged: tellState,
       taskStarted: () => tellState(application?.state ?? 'rebalancing'),

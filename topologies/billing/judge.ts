@@ -122,7 +122,14 @@ const longs = avsc.types.LongType.__with({
   isValid: (value: unknown) => typeof value === 'bigint',
   compare: (a: bigint, b: bigint) => (a === b ? 0 : a < b ? -1 : 1),
 });
-const invoiceType = avsc.Type.forSchema(JSON.parse(invoiceSchema), { registry: { long: longs } });
+// The hook sees every node; times are longs with a logical type.
+const invoiceType = avsc.Type.forSchema(JSON.parse(invoiceSchema), {
+  typeHook: (node) => (isLong(node) ? longs : undefined),
+});
+
+function isLong(node: unknown): boolean {
+  return node === 'long' || (node as { type?: unknown }).type === 'long';
+}
 
 function decodeInvoice({ value }: RawRecord): Invoice {
   return invoiceType.fromBuffer(value!.subarray(FRAME_BYTES)) as Invoice;

@@ -227,6 +227,9 @@ class Connection {
       at += 2;
       return body.readInt16BE(at - 2);
     };
+    const skipInts = (count: number) => {
+      at += 4 * count;
+    };
     const string = () => {
       const length = short();
       if (length < 0) return '';
@@ -250,8 +253,8 @@ class Connection {
         short();
         const partition = int();
         leaders[partition] = nodes.get(int()) ?? '';
-        at += 4 * int();
-        at += 4 * int();
+        skipInts(int());
+        skipInts(int());
       }
     }
     return leaders;

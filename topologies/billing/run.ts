@@ -14,7 +14,7 @@ import { allRunning, type ReleaseOptions, releaseAndKill } from './kills.ts';
 import type { BillingOptions } from './options.ts';
 import { BillingProcess } from './processes.ts';
 import type { ProgressLine } from './progress.ts';
-import { Random } from './random.ts';
+import { seededRandom } from './random.ts';
 import type { RunResult } from './report.ts';
 import { registerSchemas } from './schemas.ts';
 import { GRACE_MS, WINDOW_MS } from './topology.ts';
@@ -79,7 +79,9 @@ export class BillingRun {
     await cluster.connect();
     this.#closers.push(() => cluster.close());
     await cluster.prepareTopics();
-    if (!this.#options.keep) this.#closers.push(() => cluster.removeAll());
+    if (!this.#options.keep && this.#options.broker !== null) {
+      this.#closers.push(() => cluster.removeAll());
+    }
     await registerSchemas(registry);
     const input = await openInput(this.#options, registry, (line, reason) =>
       this.#progress.step(`${this.#options.input}:${line}: rejected: ${reason}`),
@@ -130,12 +132,9 @@ export class BillingRun {
 
   #startProcesses(broker: string, registryUrl: string): void {
     const args = [
-      '--broker',
-      broker,
-      '--registry',
-      registryUrl,
-      '--application-id',
-      APPLICATION_ID,
+      ...['--broker', broker, '--registry', registryUrl, '--application-id', APPLICATION_ID],
+      // A short interval, so that the instances share the work soon; leaving frees the group.
+      ...['--heartbeat-interval-ms', '500', '--on-close', 'leave'],
     ];
     for (let i = 1; i <= this.#options.instances; i += 1) {
       const process = new BillingProcess(`billing-${i}`, args, (error) => {
@@ -152,7 +151,7 @@ export class BillingRun {
       kills: this.#options.kills,
       cluster,
       processes: this.#processes,
-      random: new Random(this.#options.seed + 1),
+      random: seededRandom(this.#options.seed + 1),
       progress: this.#progress,
       check: () => this.#check(),
     };
@@ -196,11 +195,20 @@ export class BillingRun {
 
   async #stopProcesses(): Promise<void> {
     for (const process of this.#processes) {
-      const late = systemPorts.timers.sleep(STOP_ORDER_MS).then(() => 'late' as const);
-      const code = await Promise.race([process.stop(), late]);
+      const code = await this.#stopInTime(process);
       if (code === 0) continue;
       throw new Error(`${process.instanceId} did not stop well on SIGTERM: ${code}`);
     }
+  }
+
+  async #stopInTime(process: BillingProcess): Promise<number | null | 'late'> {
+    return await new Promise((resolve) => {
+      const timer = systemPorts.timers.after(STOP_ORDER_MS, () => resolve('late'));
+      void process.stop().then((code) => {
+        timer.cancel();
+        resolve(code);
+      });
+    });
   }
 
   #result(input: BillingInput, verdict: Verdict, kills: number, elapsedMs: number): RunResult {

@@ -32,16 +32,19 @@ import {
 /** Bounds the walk over a bootstrap list that kafkajs does not show us. */
 const BOOTSTRAP_ADDRESSES_MAX = 32;
 
+/** How an application says where its cluster is: a kafkajs client, or the configuration of one. */
+export type KafkajsConnection = Kafka | KafkaConfig;
+
 /** A transport over a kafkajs client, or over the configuration of one. */
 export function kafkajsTransport(
-  config: Kafka | KafkaConfig,
+  config: KafkajsConnection,
   options: { readonly ports: Ports; readonly log: Log },
 ): Transport {
   const kafka = isClient(config) ? config : new Kafka(quiet(config, options.log));
   return new KafkajsTransport(captureCluster(kafka), options.ports);
 }
 
-function isClient(config: Kafka | KafkaConfig): config is Kafka {
+function isClient(config: KafkajsConnection): config is Kafka {
   return typeof (config as Partial<ConsumerFactory>).consumer === 'function';
 }
 
