@@ -40,17 +40,19 @@ export interface PartitionWritesOptions {
   readonly cluster: SessionCluster;
   readonly transactionalId: string;
   readonly transactionTimeoutMs: number;
+  readonly sequences?: Sequences;
 }
 
 const ACKS_ALL = -1;
 
 export class PartitionWrites {
   readonly #options: PartitionWritesOptions;
-  readonly #sequences = new Sequences();
+  readonly #sequences: Sequences;
   #identity: ProducerIdentity = { producerId: -1, producerEpoch: -1 };
 
   constructor(options: PartitionWritesOptions) {
     this.#options = options;
+    this.#sequences = options.sequences ?? new Sequences();
   }
 
   /** The session has a new epoch. */

@@ -1,0 +1,296 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { fetchOffsets } from '../../../src/kafka/group/offsets.ts';
+import { Exchange } from '../../../src/kafka/producer/exchange.ts';
+import { PartitionWrites } from '../../../src/kafka/producer/partition-writes.ts';
+import { Sequences } from '../../../src/kafka/producer/sequences.ts';
+import type { Membership } from '../../../src/kafka/producer/step.ts';
+import { addOffsetsToTxn } from '../../../src/kafka/protocol/add-offsets-to-txn.ts';
+import { addPartitionsToTxn } from '../../../src/kafka/protocol/add-partitions-to-txn.ts';
+import { decodeResponse } from '../../../src/kafka/protocol/codec.ts';
+import { endTxn } from '../../../src/kafka/protocol/end-txn.ts';
+import { initProducerId } from '../../../src/kafka/protocol/init-producer-id.ts';
+import { produce } from '../../../src/kafka/protocol/produce.ts';
+import { txnOffsetCommit } from '../../../src/kafka/protocol/txn-offset-commit.ts';
+import { planOf } from '../../../src/kafka/transport/faulty.ts';
+import { TransportError } from '../../../src/kafka/transport/transport.ts';
+import { systemPorts } from '../../../src/ports.ts';
+import { silentLog } from '../../../src/telemetry/log.ts';
+import { OverBroker } from './over-broker.ts';
+import { failure, output, session, step } from './steps.ts';
+
+/** No member: the broker checks nothing but the epoch. */
+const NOBODY: Membership = { generation: -1, memberId: '', instanceId: null };
+const nobody = () => Promise.resolve(NOBODY);
+const GROUP_PARTITION = [{ topic: 'usage', partition: 0 }];
+
+let over: OverBroker;
+
+beforeEach(() => {
+  over = new OverBroker();
+  over.client.createTopic('usage');
+  over.client.createTopic('invoices', 3);
+});
+
+afterEach(() => over.close());
+
+/** What a committed reader sees, once no transaction is open there. */
+async function committed(topic: string, partition: number): Promise<string[]> {
+  await settled();
+  const { batches } = over.client.fetch(topic, partition, 0);
+  const aborted = over.client.log(topic, partition);
+  const values: string[] = [];
+  for (const [i, batch] of batches.entries()) {
+    if (batch.kind !== 'data') continue;
+    const marker = batches.slice(i).find((later) => later.kind !== 'data');
+    if (marker?.kind === 'commit') values.push(...batch.values);
+  }
+  expect(aborted.length).toBe(batches.length);
+  return values;
+}
+
+/** Until every transaction has its markers. */
+async function settled(): Promise<void> {
+  for (;;) {
+    const open = over.broker
+      .listTransactions()
+      .some(({ state }) => state === 'Ongoing' || state.startsWith('Prepare'));
+    if (!open) return;
+    await systemPorts.timers.sleep(1);
+  }
+}
+
+async function offset(): Promise<{ offset: number; metadata: string }> {
+  const { cluster } = over.process();
+  const [found] = await fetchOffsets(cluster, 'billing', GROUP_PARTITION);
+  return { offset: found!.offset, metadata: found!.metadata };
+}
+
+describe('over the embedded broker', () => {
+  test('a committed step is visible with its offset, many times over', async () => {
+    const producer = session(over.process().cluster);
+    await producer.init();
+    for (let i = 1; i <= 20; i++) {
+      await producer.commit(
+        step(
+          [output('invoices', 0, [`a${i}`], [`b${i}`]), output('invoices', 2, [`c${i}`])],
+          i,
+          nobody,
+        ),
+      );
+    }
+    const numbers = Array.from({ length: 20 }, (_, i) => i + 1);
+    expect(await committed('invoices', 0)).toEqual(numbers.flatMap((i) => [`a${i}`, `b${i}`]));
+    expect(await committed('invoices', 2)).toEqual(numbers.map((i) => `c${i}`));
+    expect(await offset()).toEqual({ offset: 20, metadata: 'step-20' });
+  });
+
+  test('an aborted step leaves nothing, and the next one follows in the same epoch', async () => {
+    const producer = session(over.process().cluster);
+    await producer.init();
+    await producer.commit(step([output('invoices', 0, ['first'])], 1, nobody));
+    const gone = { generation: 5, memberId: 'nobody', instanceId: null };
+    const error = await failure(
+      producer.commit(step([output('invoices', 0, ['no'])], 2, () => Promise.resolve(gone))),
+    );
+    expect(error.decision).toBe('lost');
+    await producer.abort();
+    await producer.commit(step([output('invoices', 0, ['second'])], 2, nobody));
+    expect(await committed('invoices', 0)).toEqual(['first', 'second']);
+    expect(over.client.log('invoices', 0)).toEqual([
+      'first',
+      'commit@0',
+      'no',
+      'abort@0',
+      'second',
+      'commit@0',
+    ]);
+  });
+
+  test('a second session of the id fences the first and has its transaction aborted', async () => {
+    let opened = () => {};
+    const open = new Promise<void>((resolve) => {
+      opened = resolve;
+    });
+    let go = () => {};
+    const held = new Promise<void>((resolve) => {
+      go = resolve;
+    });
+    let asked = 0;
+    const waits = async () => {
+      asked += 1;
+      if (asked > 1) {
+        opened();
+        await held;
+      }
+      return NOBODY;
+    };
+    const old = session(over.process().cluster);
+    await old.init();
+    const committing = failure(old.commit(step([output('invoices', 0, ['old'])], 9, waits)));
+    await open;
+    const young = session(over.process().cluster);
+    await young.init();
+    await young.commit(step([output('invoices', 0, ['young'])], 1, nobody));
+    go();
+    const error = await committing;
+    expect([error.decision, error.code]).toEqual(['fenced', 'TASK_FENCED']);
+    expect(old.state).toBe('fenced');
+    expect(await committed('invoices', 0)).toEqual(['young']);
+    expect((await offset()).offset).toBe(1);
+    await young.commit(step([output('invoices', 0, ['more'])], 2, nobody));
+  });
+
+  test('a transaction that timed out is fenced, not committed', async () => {
+    const late = { outcome: 'delay', at: 'before-send', delayMs: 150 } as const;
+    const plan = planOf([{ apiKey: endTxn.key, ordinal: 1, ...late }]);
+    const producer = session(over.process(plan).cluster, { timeoutMs: 80 });
+    await producer.init();
+    const error = await failure(producer.commit(step([output('invoices', 0, ['x'])], 1, nobody)));
+    expect(error.decision).toBe('fenced');
+    expect(await committed('invoices', 0)).toEqual([]);
+    await producer.init();
+    await producer.commit(step([output('invoices', 0, ['x'])], 1, nobody));
+    expect(await committed('invoices', 0)).toEqual(['x']);
+  });
+
+  const apis = [
+    initProducerId,
+    addPartitionsToTxn,
+    addOffsetsToTxn,
+    produce,
+    txnOffsetCommit,
+    endTxn,
+  ];
+
+  test.each(apis.slice(1))(
+    'a lost reply of $name is indefinite, and the step id tells',
+    async (api) => {
+      const plan = planOf([
+        { apiKey: api.key, ordinal: 2, outcome: 'lose-reply', at: 'after-reply' },
+      ]);
+      const { cluster, transport } = over.process(plan);
+      const producer = session(cluster);
+      await producer.init();
+      await producer.commit(step([output('invoices', 0, ['one'])], 1, nobody));
+      const error = await failure(
+        producer.commit(step([output('invoices', 0, ['two'])], 2, nobody)),
+      );
+      expect(error.decision).toBe('indefinite');
+      expect(transport.struck).toHaveLength(1);
+      const sent = apis.map(({ key }) => transport.count(key));
+      await systemPorts.timers.sleep(10);
+      expect(apis.map(({ key }) => transport.count(key))).toEqual(sent);
+
+      await producer.init();
+      const { metadata } = await offset();
+      expect(metadata).toBe(api === endTxn ? 'step-2' : 'step-1');
+      if (metadata === 'step-1') {
+        await producer.commit(step([output('invoices', 0, ['two'])], 2, nobody));
+      }
+      expect(await committed('invoices', 0)).toEqual(['one', 'two']);
+      expect((await offset()).offset).toBe(2);
+    },
+  );
+
+  test.each(apis.slice(1))(
+    'a lost request of $name is indefinite and not committed',
+    async (api) => {
+      const plan = planOf([
+        { apiKey: api.key, ordinal: 1, outcome: 'lose-request', at: 'before-send' },
+      ]);
+      const producer = session(over.process(plan).cluster);
+      await producer.init();
+      const error = await failure(producer.commit(step([output('invoices', 0, ['a'])], 1, nobody)));
+      expect(error.decision).toBe('indefinite');
+      await producer.init();
+      expect((await offset()).offset).toBe(-1);
+      await producer.commit(step([output('invoices', 0, ['a'])], 1, nobody));
+      expect(await committed('invoices', 0)).toEqual(['a']);
+    },
+  );
+
+  test('a late EndTxn of a given up epoch does not end the next transaction', async () => {
+    let arrive: (() => Promise<Buffer>) | null = null;
+    const { cluster } = over.process(undefined, (inner) => ({
+      ...inner,
+      request(node, request) {
+        if (request.apiKey !== endTxn.key || arrive !== null) return inner.request(node, request);
+        arrive = () => inner.request(node, request);
+        return Promise.reject(new TransportError('unknown', 'on its way'));
+      },
+    }));
+    const producer = session(cluster);
+    await producer.init();
+    await failure(producer.commit(step([output('invoices', 0, ['a'])], 1, nobody)));
+    await producer.init();
+    let answer: Buffer | undefined;
+    let asked = 0;
+    const whileOpen = async () => {
+      asked += 1;
+      if (asked > 1) answer = await arrive!();
+      return { generation: 9, memberId: 'gone', instanceId: null };
+    };
+    await failure(producer.commit(step([output('invoices', 0, ['b'])], 2, whileOpen)));
+    expect(decodeResponse(endTxn, 3, answer!).errorCode).not.toBe(0);
+    await producer.abort();
+    expect(await committed('invoices', 0)).toEqual([]);
+    expect((await offset()).offset).toBe(-1);
+  });
+
+  test('a sequence goes on at 0 after the last int32', async () => {
+    const { cluster } = over.process();
+    const identity = over.client.init('wrap');
+    expect(over.client.addPartitions('wrap', identity, 'invoices', [0])).toEqual([0]);
+    const sequences = new Sequences();
+    const writes = new PartitionWrites({
+      cluster,
+      transactionalId: 'wrap',
+      transactionTimeoutMs: 1_000,
+      sequences,
+    });
+    writes.restart(identity);
+    const place = sequences.of('invoices', 0);
+    place.next = 2_147_483_646;
+    const exchange = new Exchange({
+      ports: systemPorts,
+      log: silentLog,
+      boundMs: 500,
+      concurrentPauseMs: [5, 20],
+    });
+    await writes.write(exchange, [output('invoices', 0, ['a', 'b', 'c'], ['d'], ['e', 'f'])]);
+    expect(place.next).toBe(4);
+    await writes.write(exchange, [output('invoices', 0, ['g'])]);
+    expect(over.client.end('wrap', identity, 'commit')).toBe(0);
+    expect(await committed('invoices', 0)).toEqual(['a', 'b', 'c', 'd', 'e', 'f', 'g']);
+  });
+
+  test('steps of several tasks side by side are all committed', async () => {
+    const { cluster } = over.process();
+    const tasks = [0, 1, 2].map((task) => session(cluster, { id: `billing-usage-${task}` }));
+    await Promise.all(tasks.map((task) => task.init()));
+    await Promise.all(
+      tasks.map(async (task, t) => {
+        for (let i = 1; i <= 10; i++) {
+          await task.commit(step([output('invoices', 1, [`${t}.${i}`])], i, nobody));
+        }
+      }),
+    );
+    const values = await committedOfMany('invoices', 1);
+    expect(values.sort()).toEqual(
+      [0, 1, 2].flatMap((t) => Array.from({ length: 10 }, (_, i) => `${t}.${i + 1}`)).sort(),
+    );
+  });
+});
+
+/** As `committed`, with transactions of several producers in one log. */
+async function committedOfMany(topic: string, partition: number): Promise<string[]> {
+  await settled();
+  const { batches } = over.client.fetch(topic, partition, 0);
+  return batches.flatMap((batch, i) => {
+    if (batch.kind !== 'data') return [];
+    const marker = batches
+      .slice(i)
+      .find((later) => later.kind !== 'data' && later.producerId === batch.producerId);
+    return marker?.kind === 'commit' ? batch.values : [];
+  });
+}
