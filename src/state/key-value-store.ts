@@ -41,6 +41,11 @@ export class KeyValueStore implements Staged {
     return this.#staging.entries;
   }
 
+  /** Bytes of the undo log in use. */
+  get undoBytes(): number {
+    return this.#staging.undoBytes;
+  }
+
   find(key: Buffer, start: number, end: number, hash: number): boolean {
     const table = this.#table;
     if (!table.find(key, start, end, hash)) return false;

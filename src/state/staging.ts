@@ -58,6 +58,11 @@ export class Staging implements Staged {
     return this.#open.count + this.#sealed.count;
   }
 
+  /** Bytes of the undo logs in use, detached blocks not counted. */
+  get undoBytes(): number {
+    return this.#open.bytesUsed + this.#sealed.bytesUsed;
+  }
+
   begin(slot: number): void {
     this.#slot = slot;
   }

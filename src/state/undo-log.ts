@@ -60,6 +60,11 @@ export class UndoLog {
     return this.#count;
   }
 
+  /** Bytes from the first entry to the end of the last. */
+  get bytesUsed(): number {
+    return this.#end * 4;
+  }
+
   /** Entries that name a detached block. */
   get blocks(): number {
     return this.#blocks;

@@ -75,6 +75,11 @@ export class WindowStore implements Staged {
     return this.#staging.entries;
   }
 
+  /** Bytes of the undo log in use. */
+  get undoBytes(): number {
+    return this.#staging.undoBytes;
+  }
+
   find(windowStart: number, key: Buffer, start: number, end: number, hash: number): boolean {
     const segment = this.#find(windowStart);
     if (segment === undefined) return false;

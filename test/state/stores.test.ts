@@ -57,6 +57,7 @@ describe('a released slot', () => {
       if (slot > 10) store.release(slot - 10);
     }
     expect(store.undoEntries).toBe(11);
+    expect(store.store.undoBytes).toBeLessThan(64 * 1024);
     store.rollback(19_995);
     expect(store.entries('staged')[0]?.timestamp).toBe(19_995);
   });
