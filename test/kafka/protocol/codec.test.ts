@@ -133,6 +133,9 @@ describe('malformed bytes', () => {
     const empty = encodeRequest(fetch, 12, { maxWaitMs: 0, minBytes: 0, topics: [] });
     const wrong = Buffer.concat([empty.subarray(0, -1), Buffer.from('010003026101', 'hex')]);
     expect(malformed(() => decodeRequest(fetch, 12, wrong))).not.toBeNull();
+    // One byte is announced and the string takes two, which are the last.
+    const short = Buffer.concat([empty.subarray(0, -1), Buffer.from('0100010261', 'hex')]);
+    expect(malformed(() => decodeRequest(fetch, 12, short))?.message).toContain('tag 0 not of 1');
   });
 });
 

@@ -403,14 +403,16 @@ describe('corrupt batches', () => {
     );
   });
 
-  it('never yield a record outside its batch', () => {
-    const bytes = log(batch, dataBatch({ baseOffset: 2, values: ['secret of the next batch'] }));
-    const lying = rewritten(bytes.subarray(0, batch.length), 0, (first) => {
-      // The second record's value length: far beyond the batch.
-      first[first.length - 3] = 0x7e;
+  it('never yield bytes of the next batch', () => {
+    const next = dataBatch({ baseOffset: 2, values: ['secret of the next batch'] });
+    const lying = rewritten(batch, 0, (bytes) => {
+      // The second record and its value, both one byte longer than there is: the next begins with 0.
+      const start = bytes.length - 8;
+      expect([bytes[start], bytes[start + 5]]).toEqual([7 * 2, 1 * 2]);
+      bytes[start]! += 2;
+      bytes[start + 5]! += 2;
     });
-    lying.copy(bytes);
-    expect(codeOf(() => fetchFrom(bytes))).toBe('BATCH_CORRUPT');
+    expect(codeOf(() => fetchFrom(log(lying, next)))).toBe('BATCH_CORRUPT');
   });
 });
 
