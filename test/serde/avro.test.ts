@@ -504,6 +504,19 @@ describe('avro, a writer and a reader', () => {
     }
   });
 
+  it('refuses a record in a field although a union has tried it in vain before', async () => {
+    const top = (field: string): AvroSchema =>
+      record(
+        [
+          ['maybe', ['null', record([[field, 'int']], 'Inner')]],
+          ['sure', 'Inner'],
+        ],
+        'Top',
+      );
+    const target = await setup(top('x'), top('y'));
+    expect(target.serde.schemas.problemOf?.(1)).toMatchObject({ code: 'SCHEMA_INCOMPATIBLE' });
+  });
+
   it('refuses a reader schema that is not valid', () => {
     const registry = new Shelf();
     for (const schema of ['{', '{"type":"record"}', '"nonsense"', '[]']) {

@@ -31,7 +31,7 @@ const GRACE_MS = 600_000;
 /** 1 January 2026: a fixed start, so that a seed gives the same events on every day. */
 const START_MS = 1_767_225_600_000;
 const SPAN_MS = 6 * HOUR_MS;
-/** How far an event lies behind at most without being late. */
+/** How far an event may lie behind the newest: less than the grace, so it is never late. */
 const DISORDER_MS = 9 * 60_000;
 const LATE_SHARE = 0.01;
 const DAMAGED = 10;
@@ -55,7 +55,7 @@ export function* generateUsage(options: GenerateOptions): Generator<GeneratedUsa
     lateOwed += LATE_SHARE;
     const lateAt = lateOwed >= 1 ? lateTime(random, streamTime) : null;
     if (lateAt !== null) lateOwed -= 1;
-    const at = lateAt ?? timeWithin(random, now, streamTime);
+    const at = lateAt ?? Math.max(START_MS, now - random.below(DISORDER_MS));
     streamTimes[partition] = Math.max(streamTime, at);
     yield { partition, usage: usageOf(random, `event-${index}`, name, at), damage: null };
     while (damagedAfter[damage] === index) {
@@ -85,21 +85,11 @@ function usageOf(random: Random, eventId: string, customerId: string, at: number
   };
 }
 
-/** A little before `now`, never so much that the event would be late. */
-function timeWithin(random: Random, now: number, streamTime: number): number {
-  const at = Math.max(START_MS, now - random.below(DISORDER_MS));
-  return windowEnd(at) + GRACE_MS > streamTime ? at : now;
-}
-
 /** A time in a window that is closed at this stream time, or `null` while there is none. */
 function lateTime(random: Random, streamTime: number): number | null {
   const end = Math.floor((streamTime - GRACE_MS) / HOUR_MS) * HOUR_MS;
   if (end <= START_MS) return null;
   return START_MS + random.below(end - START_MS);
-}
-
-function windowEnd(at: number): number {
-  return (Math.floor(at / HOUR_MS) + 1) * HOUR_MS;
 }
 
 /** Sorted indices of the events that a damaged one follows. */
