@@ -10,4 +10,6 @@ export interface Input {
   readonly index: number;
   /** Where reading goes on after this record. */
   readonly nextOffset: number;
+  /** What the source's timestamp extractor threw: the record fails with it when it runs. */
+  readonly extractorFailure: unknown;
 }

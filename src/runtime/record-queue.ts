@@ -35,6 +35,7 @@ class InputPartition {
   preparing: FetchedRecords | null = null;
   /** Position after the loaded chunk. */
   chunkEnd = -1;
+  #failure: unknown;
 
   constructor(index: number, entry: QueueEntry) {
     this.index = index;
@@ -57,6 +58,7 @@ class InputPartition {
       process: entry.process,
       index: this.index,
       nextOffset: cursor.offset + 1,
+      extractorFailure: this.#failure,
     };
     return true;
   }
@@ -86,12 +88,13 @@ class InputPartition {
     );
   }
 
-  /** The extractor's time; a failing extractor counts as an invalid time, a record error. */
+  /** The extractor's time. What it throws is kept for the run of the record: this is no place to fail. */
   #extract(extractor: TimestampExtractor): number {
     try {
       const timestamp = extractor(this.#record(this.cursor.timestamp));
       return Number.isSafeInteger(timestamp) ? timestamp : INVALID_TIME;
-    } catch {
+    } catch (cause) {
+      this.#failure = cause;
       return INVALID_TIME;
     }
   }

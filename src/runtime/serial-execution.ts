@@ -54,7 +54,7 @@ export class SerialExecution implements Execution {
     context.streamTimeBefore = before;
     context.streamTime = record.timestamp > before ? record.timestamp : before;
     try {
-      checkTime(record);
+      checkTime(input);
       if (!isDroppedNull(input)) input.process(record);
       if (record.timestamp > before) this.#closeWindows(record);
     } catch (cause) {
@@ -83,8 +83,9 @@ export class SerialExecution implements Execution {
 }
 
 /** A negative event time is a record error, as in Kafka Streams (FailOnInvalidTimestamp). */
-export function checkTime(record: AnyRec): void {
+export function checkTime({ record, extractorFailure }: Input): void {
   if (record.timestamp >= 0) return;
+  if (extractorFailure !== undefined) throw extractorFailure;
   throw new EscapementError(
     'TIMESTAMP_INVALID',
     `the record's event time is invalid (${record.timestamp}): give the source a timestamp ` +

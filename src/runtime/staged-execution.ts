@@ -173,7 +173,7 @@ export class StagedExecution implements Execution {
 
   #runRecords(slot: Slot): void {
     if (slot.stage === 0) {
-      checkTime(slot.input.record);
+      checkTime(slot.input);
       if (!isDroppedNull(slot.input)) slot.input.process(slot.input.record);
     }
     const due = slot.deferred.filter(

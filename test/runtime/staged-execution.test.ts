@@ -145,6 +145,7 @@ class Bench {
       process: this.#process,
       index: 0,
       nextOffset: offset + 1,
+      extractorFailure: undefined,
     };
   }
 
