@@ -88,6 +88,8 @@ export class GroupMember {
   /** Counts losses: what began in an earlier life has no effect. */
   #life = 0;
   #losing: Promise<void> = Promise.resolve();
+  /** Callers of `heartbeat`. */
+  readonly #waitingForProof = new Set<(error: EscapementError) => void>();
   #failure: EscapementError | null = null;
   /** Whether an assignment was received, and whether a first static one had to be refused. */
   #first: 'awaited' | 'forced' | 'received' = 'awaited';
@@ -127,7 +129,12 @@ export class GroupMember {
    */
   heartbeat(): Promise<void> {
     if (this.#failure !== null) return Promise.reject(this.#failure);
-    return this.#heartbeats.fresh();
+    // A loss shows at once, though the request may still be waiting for a coordinator.
+    return new Promise((resolve, reject) => {
+      this.#waitingForProof.add(reject);
+      const done = () => this.#waitingForProof.delete(reject);
+      this.#heartbeats.fresh().then(resolve, reject).finally(done);
+    });
   }
 
   /** I4. Rejects when the membership is lost while waiting. */
@@ -314,8 +321,8 @@ export class GroupMember {
     const { groupId, ports, log } = this.#options;
     const life = this.#life;
     for (let attempt = 1; ; attempt++) {
-      await this.#stableGate.wait();
       if (life !== this.#life) throw this.#lostMeanwhile();
+      await this.#stableGate.wait();
       const generation = this.#generation;
       const sentAt = ports.clock.monotonic();
       let code: number;
@@ -366,6 +373,7 @@ export class GroupMember {
     if (this.#state !== 'joining') this.#enter('lost');
     this.#membershipGate.turnAway(reason);
     this.#stableGate.turnAway(reason);
+    for (const reject of this.#waitingForProof) reject(reason);
     if (wasMember) {
       log.warn({ groupId, reason: reason.message }, 'membership lost');
       this.#losing = listener.lost(reason).catch((cause: unknown) => {
@@ -398,6 +406,7 @@ export class GroupMember {
   #end(state: 'stopped' | 'failed', error: EscapementError): void {
     this.#failure = error;
     this.#enter(state);
+    for (const reject of this.#waitingForProof) reject(error);
     this.#heartbeats.rest();
     for (const gate of [
       this.#membershipGate,
