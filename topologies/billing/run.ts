@@ -5,13 +5,20 @@
  * processes and kills them in between, closes every window with one end record per partition, and
  * compares what is committed with a plain fold of the input.
  */
-import { confluentRegistry, memoryRegistry, type Registry, serveRegistry } from 'escapement';
+import {
+  confluentRegistry,
+  EscapementError,
+  memoryRegistry,
+  type Registry,
+  serveRegistry,
+} from 'escapement';
 import { Broker, listen, systemPorts } from 'escapement/testing';
 import { APPLICATION_ID, BillingCluster, type InputRecord, PARTITIONS } from './cluster.ts';
+import { checkFiles } from './files.ts';
 import { type BillingInput, openInput } from './input.ts';
 import { judge, type Verdict } from './judge.ts';
 import { allRunning, type ReleaseOptions, releaseAndKill } from './kills.ts';
-import type { BillingOptions } from './options.ts';
+import { type BillingOptions, UsageError } from './options.ts';
 import { BillingProcess } from './processes.ts';
 import type { ProgressLine } from './progress.ts';
 import { seededRandom } from './random.ts';
@@ -74,6 +81,7 @@ export class BillingRun {
   }
 
   async #execute(): Promise<RunResult> {
+    checkFiles(this.#options);
     const { broker, registry, registryUrl } = await this.#start();
     const cluster = new BillingCluster(broker);
     await cluster.connect();
@@ -82,7 +90,7 @@ export class BillingRun {
     if (!this.#options.keep && this.#options.broker !== null) {
       this.#closers.push(() => cluster.removeAll());
     }
-    await registerSchemas(registry);
+    await this.#registerSchemas(registry);
     const input = await openInput(this.#options, registry, (line, reason) =>
       this.#progress.step(`${this.#options.input}:${line}: rejected: ${reason}`),
     );
@@ -102,8 +110,7 @@ export class BillingRun {
 
     this.#progress.step('comparing what is committed with a fold of the input');
     const verdict = await judge(broker, input);
-    if (this.#options.invoices !== null)
-      await writeInvoices(this.#options.invoices, verdict.invoices);
+    if (this.#options.invoices !== null) writeInvoices(this.#options.invoices, verdict.invoices);
     return this.#result(input, verdict, kills, elapsedMs);
   }
 
@@ -122,10 +129,24 @@ export class BillingRun {
     return { broker, registry, registryUrl };
   }
 
+  /** The first that is asked of a registry: a wrong URL shows here. */
+  async #registerSchemas(registry: Registry): Promise<void> {
+    try {
+      await registerSchemas(registry);
+    } catch (cause) {
+      if (!(cause instanceof EscapementError)) throw cause;
+      throw new UsageError(`${cause.code}: ${cause.message}.`, { cause });
+    }
+  }
+
   async #embeddedBroker(): Promise<string> {
     const broker = new Broker({ ports: systemPorts });
     const listener = await listen(broker, { host: '127.0.0.1', port: 0 });
-    this.#closers.push(() => listener.close());
+    this.#closers.push(async () => {
+      await listener.close();
+      // Sessions of killed processes would keep this one alive until they end.
+      broker.close();
+    });
     this.#progress.step(`embedded broker at 127.0.0.1:${listener.port}`);
     return `127.0.0.1:${listener.port}`;
   }
