@@ -62,7 +62,7 @@ export const ERRORS = {
   COMPRESSION_UNSUPPORTED: {
     meaning: 'A record batch is compressed with a codec that is not available here.',
     decision: 'stop',
-    mend: 'Write the topic with a supported codec (none, gzip) or install the codec.',
+    mend: 'Write the topic with gzip, snappy, lz4, zstd, or uncompressed.',
   },
   OPTION_INVALID: {
     meaning: 'An option is unknown, missing or out of its range.',

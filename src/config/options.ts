@@ -44,7 +44,11 @@ export interface Options {
   readonly asyncWindowMax: number;
   /** Replication of internal topics; -1: the broker's default. Java: `replication.factor`. */
   readonly replicationFactor: number;
-  /** Added to a window store's changelog retention. Java: `windowstore.changelog.additional.retention.ms`. */
+  /**
+   * Added to the retention of a window store's changelog, which the broker counts from the event
+   * time to its own clock: set it to more than the age of the oldest events that are processed.
+   * Java: `windowstore.changelog.additional.retention.ms`.
+   */
   readonly windowChangelogAdditionalRetentionMs: number;
   /** Least pause between purges of repartition topics. Java: `repartition.purge.interval.ms`. */
   readonly repartitionPurgeIntervalMs: number;
@@ -95,7 +99,7 @@ export const LIMITS: Readonly<Record<NumericOption, readonly [number, number]>> 
   fetchBytesPerPartitionMax: [65_536, 104_857_600],
   asyncWindowMax: [1, 100_000],
   replicationFactor: [-1, 100],
-  windowChangelogAdditionalRetentionMs: [0, 31_536_000_000],
+  windowChangelogAdditionalRetentionMs: [0, 3_153_600_000_000],
   repartitionPurgeIntervalMs: [1_000, 86_400_000],
   offsetMetadataBytesMax: [128, 1_048_576],
   sliceMs: [1, 100],

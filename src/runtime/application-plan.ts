@@ -141,11 +141,14 @@ function topicSpec(internal: InternalTopic, options: Options): TopicSpec {
   return { name, partitions, replicationFactor, configs };
 }
 
-/** Looks up what writing needs (schema ids), so that a missing schema is said before any record. */
+/**
+ * Looks up what writing needs (schema ids), so that a missing schema is said before any record.
+ * What is only read need not be registered under its reader's text.
+ */
 async function startSerdes(topology: Topology): Promise<void> {
   const serdes = new Set<Serde<unknown>>();
   for (const node of topology.nodes) {
-    if (!('key' in node)) continue;
+    if (!('key' in node) || node.kind === 'source') continue;
     serdes.add(node.key);
     serdes.add(node.value);
   }

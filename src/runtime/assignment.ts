@@ -132,7 +132,7 @@ async function restore(
   listener.restoreStarted?.({ task: plan.id, topic, partition, from, to });
   const range = { topic, partition, from, to, partitionTrailerBytes };
   const { restored } = await restoreStore({ store, cluster, ...range });
-  await prepareSchemas(store, owner.value);
+  await prepareSchemas(store, owner.value, changelog);
   listener.restoreEnded?.({ task: plan.id, topic, partition, restored });
 }
 
@@ -149,15 +149,28 @@ function ownerOf(subTopology: SubTopologyPlan, store: string) {
 async function prepareSchemas(
   store: KeyValueStore | WindowStore,
   serde: Serde<unknown>,
+  changelog: TopicPartition,
 ): Promise<void> {
   const { schemas } = serde;
   if (schemas === undefined) return;
   const ids = new Set<number>();
   store.visitValues((buffer, start, end) => {
     const id = schemas.idOf(buffer, start, end);
-    if (id >= 0 && !schemas.isReady(id)) ids.add(id);
+    if (id >= 0) ids.add(id);
   });
-  if (ids.size > 0) await schemas.prepare([...ids]);
+  const missing = [...ids].filter((id) => !schemas.isReady(id));
+  if (missing.length > 0) await schemas.prepare(missing);
+  for (const id of ids) {
+    const problem = schemas.problemOf?.(id);
+    if (problem == null) continue;
+    const { topic, partition } = changelog;
+    throw new EscapementError(
+      'SCHEMA_INCOMPATIBLE',
+      `State in ${topic}-${partition} was written with schema ${id}, which this application ` +
+        `cannot read: ${problem.message}`,
+      { cause: problem, decision: 'stop', at: { topic, partition } },
+    );
+  }
 }
 
 /**

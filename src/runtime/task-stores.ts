@@ -37,6 +37,11 @@ export class TaskStores {
     this.#windowNodes = windowNodes;
   }
 
+  /** Slots up to this one are released: they are never undone alone. */
+  release(slot: number): void {
+    for (const store of this.all) store.release(slot);
+  }
+
   seal(slot: number): void {
     for (const store of this.all) store.seal(slot);
   }

@@ -88,7 +88,7 @@ export class Task {
     if (this.#failure !== null || (this.#state !== 'open' && this.#state !== 'sealed'))
       return 'idle';
     const { execution, queue, scope } = this.#run;
-    const { clock, options } = this.#parts;
+    const { clock, options, stores } = this.#parts;
     let count = 0;
     while (execution.hasRoom && scope.bytes < options.stagedBytesMax) {
       const input = execution.takeRedo() ?? queue.next();
@@ -97,6 +97,8 @@ export class Task {
       count += 1;
       if ((count & 127) === 0 && clock.monotonic() >= deadline) break;
     }
+    // The undo log then holds one entry per row and step, not one per write.
+    if (count > 0) stores.release(execution.releasedSlot);
     this.counts.records += count;
     return count > 0 ? 'worked' : 'idle';
   }

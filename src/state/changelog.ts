@@ -25,11 +25,6 @@ export type ChangelogSpec =
       readonly additionalRetentionMs?: number;
     };
 
-/** `<applicationId>-<store>-changelog`. */
-export function changelogTopic(applicationId: string, store: string): string {
-  return `${applicationId}-${store}-changelog`;
-}
-
 /** Topic settings of a changelog. */
 export function changelogConfigs(spec: ChangelogSpec): Readonly<Record<string, string>> {
   if (spec.kind === 'key-value') return { 'cleanup.policy': 'compact' };

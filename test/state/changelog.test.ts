@@ -2,7 +2,6 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   changelogConfigs,
-  changelogTopic,
   windowSequenceOf,
   windowStartOf,
   writeWindowKey,
@@ -32,10 +31,6 @@ describe('changelog', () => {
         expect(windowSequenceOf(target, end)).toBe(0);
       }),
     );
-  });
-
-  it('names the topic after application and store', () => {
-    expect(changelogTopic('billing', 'usage')).toBe('billing-usage-changelog');
   });
 
   it('keeps key-value stores compacted and window stores a day longer than the store', () => {

@@ -16,6 +16,9 @@ export interface InputRecord {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
+/** Retention goes by event time, and the events of a run may be of any time. */
+const KEEP_OLD_EVENTS = [{ name: 'retention.ms', value: '-1' }];
+
 const SEND_RECORDS_MAX = 2_000;
 
 export class BillingCluster {
@@ -73,7 +76,11 @@ export class BillingCluster {
     const missing = TOPICS.filter((topic) => !existing.has(topic));
     await this.#admin.createTopics({
       waitForLeaders: true,
-      topics: missing.map((topic) => ({ topic, numPartitions: PARTITIONS })),
+      topics: missing.map((topic) => ({
+        topic,
+        numPartitions: PARTITIONS,
+        configEntries: KEEP_OLD_EVENTS,
+      })),
     });
   }
 

@@ -5,6 +5,9 @@ import type { FreezeRequest, InstanceMessage } from './processes.ts';
 import { registryAt } from './registry.ts';
 import { billing } from './topology.ts';
 
+/** Bills are made of events up to ten years old; the broker must keep their state as long. */
+const OLDEST_USAGE_MS = 10 * 365 * 86_400_000;
+
 const command = new Command('billing-instance')
   .description('Bills usage events from a Kafka broker until SIGTERM.')
   .requiredOption('--broker <host:port>', 'Kafka broker')
@@ -61,6 +64,7 @@ try {
     sessionTimeoutMs: options.sessionTimeoutMs,
     heartbeatIntervalMs: options.heartbeatIntervalMs,
     onClose: options.onClose,
+    windowChangelogAdditionalRetentionMs: OLDEST_USAGE_MS,
     listener: {
       stateChanged: tellState,
       taskStarted: () => tellState(application?.state ?? 'rebalancing'),

@@ -19,7 +19,7 @@
  * I4. From sending a JoinGroup until its answer `membership` waits: an offset commit in between
  *     would carry a generation that is about to end.
  */
-import { EscapementError, invariant } from '../../errors.ts';
+import { asEscapementError, EscapementError, invariant } from '../../errors.ts';
 import type { Ports } from '../../ports.ts';
 import type { Log } from '../../telemetry/log.ts';
 import type { Membership } from '../producer/step.ts';
@@ -184,7 +184,7 @@ export class GroupMember {
         await this.#rejoinGate.wait();
       }
     } catch (cause) {
-      if (this.#isOpen) this.#fail(asError(cause));
+      if (this.#isOpen) this.#fail(asEscapementError(cause));
     }
   }
 
@@ -199,7 +199,7 @@ export class GroupMember {
       const joined = await this.#join(plans);
       return joined === null ? 'again' : await this.#sync(joined, plans);
     } catch (cause) {
-      const error = asError(cause);
+      const error = asEscapementError(cause);
       if (!isPassing(error)) throw error;
       if (!this.#isOpen) return 'again';
       this.#requests.forgetCoordinator();
@@ -308,7 +308,7 @@ export class GroupMember {
     try {
       await listener.revoked(tasks.map(idOf));
     } catch (cause) {
-      log.error({ reason: asError(cause).message }, 'revoking tasks failed');
+      log.error({ reason: asEscapementError(cause).message }, 'revoking tasks failed');
     }
     if (life !== this.#life || !this.#isOpen) return;
     const returned = this.#ownership.release(tasks);
@@ -329,7 +329,7 @@ export class GroupMember {
       try {
         code = await this.#requests.heartbeat(generation, this.#memberId);
       } catch (cause) {
-        const error = asError(cause);
+        const error = asEscapementError(cause);
         if (!isPassing(error)) throw this.#fail(error);
         this.#requests.forgetCoordinator();
         log.debug({ attempt, reason: error.message }, 'heartbeat repeated');
@@ -377,7 +377,7 @@ export class GroupMember {
     if (wasMember) {
       log.warn({ groupId, reason: reason.message }, 'membership lost');
       this.#losing = listener.lost(reason).catch((cause: unknown) => {
-        log.error({ reason: asError(cause).message }, 'letting go of lost tasks failed');
+        log.error({ reason: asEscapementError(cause).message }, 'letting go of lost tasks failed');
       });
     }
     this.#rejoinGate.open();
@@ -475,10 +475,4 @@ function idOf({ id }: OwnedTask): string {
 /** To be tried again: nothing that a group request changes is changed by another one like it. */
 function isPassing({ decision }: EscapementError): boolean {
   return decision === 'retry' || decision === 'indefinite' || decision === 'abort';
-}
-
-function asError(cause: unknown): EscapementError {
-  if (cause instanceof EscapementError) return cause;
-  const message = cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
-  return new EscapementError('INVARIANT_VIOLATED', message, { cause });
 }

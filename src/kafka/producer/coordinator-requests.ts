@@ -7,6 +7,7 @@
  * I1. The nodes of both coordinators are kept until an answer or a lost connection says otherwise.
  * I2. Every code of an answer is looked at; a partition that the answer leaves out is not done.
  */
+import { asEscapementError } from '../../errors.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import { addOffsetsToTxn } from '../protocol/add-offsets-to-txn.ts';
 import { addPartitionsToTxn } from '../protocol/add-partitions-to-txn.ts';
@@ -18,7 +19,6 @@ import { txnOffsetCommit } from '../protocol/txn-offset-commit.ts';
 import type { TopicPartition } from '../topic-partition.ts';
 import type { Exchange } from './exchange.ts';
 import {
-  asError,
   decisionOn,
   graver,
   incomplete,
@@ -173,7 +173,7 @@ export class CoordinatorRequests {
       try {
         return await this.#attempt(exchange, question, what);
       } catch (cause) {
-        const error = asError(cause);
+        const error = asEscapementError(cause);
         if (error.decision !== 'retry') throw error;
         await exchange.pause(what, error, attempt);
       }

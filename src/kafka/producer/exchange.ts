@@ -9,11 +9,11 @@
  *     sent. A request of unknown fate is never repeated.
  * I3. Repetition ends at the bound; what was not settled by then is indefinite.
  */
-import { EscapementError } from '../../errors.ts';
+import { asEscapementError, EscapementError } from '../../errors.ts';
 import type { Ports, Timer } from '../../ports.ts';
 import type { Log } from '../../telemetry/log.ts';
 import { KafkaErrorCode } from '../protocol/error-codes.ts';
-import { asError, gravest } from './refusal.ts';
+import { gravest } from './refusal.ts';
 
 export interface ExchangeOptions {
   readonly ports: Ports;
@@ -120,7 +120,7 @@ export async function allOf(exchange: Exchange, branches: Promise<void>[]): Prom
     ),
   );
   const errors: EscapementError[] = [];
-  for (const end of ends) if (end.status === 'rejected') errors.push(asError(end.reason));
+  for (const end of ends) if (end.status === 'rejected') errors.push(asEscapementError(end.reason));
   const failure = gravest(errors.filter((error) => !(error instanceof Halted))) ?? errors[0];
   if (failure !== undefined) throw failure;
 }

@@ -9,14 +9,14 @@
  *     answer; the leader drops what it has already appended (NOT_ENOUGH_REPLICAS_AFTER_APPEND).
  * I3. Every partition asked about must be in the answer.
  */
-import { type EscapementError, invariant } from '../../errors.ts';
+import { asEscapementError, type EscapementError, invariant } from '../../errors.ts';
 import { KafkaErrorCode } from '../protocol/error-codes.ts';
 import { produce } from '../protocol/produce.ts';
 import type { Response } from '../protocol/schema.ts';
 import { type PendingBatch, sealBatch } from '../records/batch-writer.ts';
 import type { ProducerIdentity, SessionCluster } from './coordinator-requests.ts';
 import { allOf, type Exchange } from './exchange.ts';
-import { asError, gravest, incomplete, type Refusal, refusalError, repeatable } from './refusal.ts';
+import { gravest, incomplete, type Refusal, refusalError, repeatable } from './refusal.ts';
 import { type PartitionSequence, Sequences, sequenceAfter } from './sequences.ts';
 import type { StepOutput } from './step.ts';
 
@@ -82,7 +82,7 @@ export class PartitionWrites {
     try {
       leaders = await this.#byLeader(exchange, writes);
     } catch (cause) {
-      const reason = asError(cause);
+      const reason = asEscapementError(cause);
       if (reason.decision !== 'retry') throw reason;
       return { writes, reason };
     }
@@ -122,7 +122,7 @@ export class PartitionWrites {
       try {
         answer = await this.#send(node, active);
       } catch (cause) {
-        const reason = asError(cause);
+        const reason = asEscapementError(cause);
         for (const { place } of active) this.#forgetLeader(place);
         if (reason.decision !== 'retry') throw reason;
         left.writes.push(...active);

@@ -4,7 +4,12 @@
  * The decision on each code stands in the table of `kafka/protocol`. Answers carry a code per
  * partition, and one refused partition decides over all.
  */
-import { type Coordinates, type Decision, EscapementError } from '../../errors.ts';
+import {
+  asEscapementError,
+  type Coordinates,
+  type Decision,
+  EscapementError,
+} from '../../errors.ts';
 import { brokerError, KAFKA_ERRORS, KafkaErrorCode } from '../protocol/error-codes.ts';
 
 export interface Refusal {
@@ -89,14 +94,7 @@ function rightFor({ code, at }: Refusal, rights: Rights): string | null {
 
 /** The error of a lookup: it changed nothing, so it may be repeated even if its fate is unknown. */
 export function repeatable(cause: unknown): EscapementError {
-  const error = asError(cause);
+  const error = asEscapementError(cause);
   if (error.decision !== 'indefinite') return error;
   return new EscapementError(error.code, error.message, { cause, at: error.at, decision: 'retry' });
-}
-
-/** Whatever was thrown as an error with a decision; what nobody expected has no known fate. */
-export function asError(cause: unknown): EscapementError {
-  if (cause instanceof EscapementError) return cause;
-  const message = cause instanceof Error ? cause.message : String(cause);
-  return new EscapementError('INVARIANT_VIOLATED', message, { cause });
 }

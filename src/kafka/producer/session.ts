@@ -16,7 +16,7 @@
  * I5. No broker transaction is opened while a JoinGroup is under way: what it has written would hold
  *     back all readers until the group has settled.
  */
-import { EscapementError } from '../../errors.ts';
+import { asEscapementError, EscapementError } from '../../errors.ts';
 import type { Ports } from '../../ports.ts';
 import type { Log } from '../../telemetry/log.ts';
 import { brokerError, KafkaErrorCode } from '../protocol/error-codes.ts';
@@ -27,7 +27,6 @@ import {
 } from './coordinator-requests.ts';
 import { allOf, Exchange, Late } from './exchange.ts';
 import { PartitionWrites } from './partition-writes.ts';
-import { asError } from './refusal.ts';
 import { type SessionState, successor } from './session-state.ts';
 import type { Membership, SessionStep, StepOffsets } from './step.ts';
 
@@ -79,7 +78,7 @@ export class TransactionalSession {
     try {
       this.#identity = await this.#coordinators.init(exchange);
     } catch (cause) {
-      throw this.#failed(asError(cause), 'refused');
+      throw this.#failed(asEscapementError(cause), 'refused');
     }
     this.#writes.restart(this.#identity);
     this.#content = 'empty';
@@ -111,7 +110,7 @@ export class TransactionalSession {
       await allOf(exchange, branches);
       await this.#end(exchange, 'commit');
     } catch (cause) {
-      throw this.#failed(asError(cause), 'abortable');
+      throw this.#failed(asEscapementError(cause), 'abortable');
     }
     this.#state = successor(this.#state, 'ready');
   }
@@ -131,7 +130,7 @@ export class TransactionalSession {
     try {
       await this.#end(exchange, 'abort');
     } catch (cause) {
-      throw this.#failed(asError(cause), 'abortable');
+      throw this.#failed(asEscapementError(cause), 'abortable');
     }
     this.#state = successor(this.#state, 'ready');
   }
