@@ -35,7 +35,7 @@ export class CountRun {
   readonly output: string;
   readonly #bootstrap: string;
   readonly #kafka: Kafka;
-  readonly #applications: Application[] = [];
+  readonly #alive = new Set<Application>();
   readonly failures: unknown[] = [];
   #written = 0;
 
@@ -107,7 +107,9 @@ export class CountRun {
       listener,
       ...options,
     });
-    this.#applications.push(application);
+    this.#alive.add(application);
+    // A dead process is not stopped: it waits for answers that never come.
+    void transport.stopped.then(() => this.#alive.delete(application));
     application.stopped().catch((error: unknown) => this.failures.push(error));
     return application;
   }
@@ -157,9 +159,7 @@ export class CountRun {
   }
 
   async close(): Promise<void> {
-    for (const application of this.#applications) {
-      await Promise.race([application.stop(), systemPorts.timers.sleep(4_000)]);
-    }
+    await Promise.all([...this.#alive].map((application) => application.stop()));
   }
 }
 

@@ -1,0 +1,230 @@
+/** The order in which a task becomes ours, rule by rule: each test fails when its rule is broken. */
+import { afterEach, expect, test } from 'vitest';
+import { merge, to, topology } from '../../src/index.ts';
+import { addOffsetsToTxn } from '../../src/kafka/protocol/add-offsets-to-txn.ts';
+import { endTxn } from '../../src/kafka/protocol/end-txn.ts';
+import { fetch } from '../../src/kafka/protocol/fetch.ts';
+import { heartbeat } from '../../src/kafka/protocol/heartbeat.ts';
+import { initProducerId } from '../../src/kafka/protocol/init-producer-id.ts';
+import { offsetFetch } from '../../src/kafka/protocol/offset-fetch.ts';
+import { txnOffsetCommit } from '../../src/kafka/protocol/txn-offset-commit.ts';
+import { counting, folded, Lab, type Row, text, until } from './lab.ts';
+import { bodyOf, Hold, losing, type Wire } from './wire.ts';
+
+const CHANGELOG = 'app-counts-changelog';
+const ROWS: readonly Row[] = [
+  ['a', 'x'],
+  ['b', 'x'],
+  ['a', 'x'],
+];
+
+let lab: Lab;
+afterEach(() => lab?.close());
+
+/** Places of the Fetch requests for a topic, in order. */
+function fetchesOf(wire: Wire, topic: string): number[] {
+  return wire
+    .sent(fetch)
+    .filter((each) => bodyOf(fetch, each).topics.some((asked) => asked.topic === topic))
+    .map(({ sentAt }) => sentAt);
+}
+
+test('a task heartbeats, fences, reads offsets, then its changelog, then its input', async () => {
+  lab = await Lab.open({ in: 1, out: 1 });
+  lab.write('in', ROWS);
+  const wire = lab.wire();
+  await lab.start(counting(), wire);
+  await lab.reached(ROWS.length);
+  const [init] = wire.sent(initProducerId);
+  const [offsets] = wire.sent(offsetFetch);
+  const beats = wire.sent(heartbeat).map(({ answeredAt }) => answeredAt);
+  expect(Math.min(...beats)).toBeLessThan(init!.sentAt);
+  expect(init!.answeredAt).toBeLessThan(offsets!.sentAt);
+  expect(offsets!.answeredAt).toBeLessThan(fetchesOf(wire, CHANGELOG)[0]!);
+  expect(fetchesOf(wire, CHANGELOG)[0]!).toBeLessThan(fetchesOf(wire, 'in')[0]!);
+  // Step 6: between the last look at the changelog and the first fetch of the input.
+  const input = fetchesOf(wire, 'in')[0]!;
+  const restored = Math.max(...fetchesOf(wire, CHANGELOG).filter((at) => at < input));
+  expect(beats.some((at) => at > restored && at < input)).toBe(true);
+  expect(bodyOf(offsetFetch, offsets!).requireStable).toBe(true);
+});
+
+test('a recovery fences before it reads the offsets', async () => {
+  lab = await Lab.open({ in: 1, out: 1 });
+  const wire = lab.wire();
+  await lab.start(counting(), wire);
+  await lab.reached(0);
+  const lost = wire.next(endTxn, losing('answer'));
+  lab.write('in', ROWS);
+  const { sentAt } = await lost;
+  await lab.reached(ROWS.length);
+  await until(
+    () => wire.sent(offsetFetch).some((each) => each.sentAt > sentAt),
+    () => 'no offsets were read',
+  );
+  const init = wire.sent(initProducerId).find((each) => each.sentAt > sentAt)!;
+  const offsets = wire.sent(offsetFetch).find((each) => each.sentAt > sentAt)!;
+  expect(init.answeredAt).toBeLessThan(offsets.sentAt);
+});
+
+test('offsets are read after the fence, so that a last step of the owner before is seen', async () => {
+  lab = await Lab.open({ in: 2, out: 2 });
+  const before = lab.wire();
+  const dynamic = { instanceId: null, stopTimeoutMs: 100 };
+  await lab.start(counting(), before, dynamic);
+  await lab.reached(0, 'in', 0);
+  await lab.reached(0, 'in', 1);
+  // The owner's step hangs before its offsets; the task is revoked meanwhile, the process lives on.
+  const step = new Hold();
+  before.between = (passage, pass) =>
+    passage.request.apiKey === addOffsetsToTxn.key ? step.requests(passage, pass) : pass();
+  lab.write('in', ROWS, 0);
+  lab.write('in', ROWS, 1);
+  await until(
+    () => step.waiting === 2,
+    () => 'the steps were not held',
+  );
+  const fence = new Hold();
+  const after = lab.wire();
+  const fencing = after.next(initProducerId, fence.requests);
+  await lab.start(counting(), after, dynamic);
+  await fencing;
+  // With the membership it has now the owner may still commit: only the fence can stop it.
+  step.open();
+  await lab.reached(ROWS.length, 'in', 0);
+  await lab.reached(ROWS.length, 'in', 1);
+  fence.open();
+  lab.write('in', ROWS, 0);
+  lab.write('in', ROWS, 1);
+  await lab.reached(2 * ROWS.length, 'in', 0);
+  await lab.reached(2 * ROWS.length, 'in', 1);
+  const output = (await lab.counts()).changelog;
+  const { changelog } = folded([...ROWS, ...ROWS]);
+  expect(output).toEqual([...changelog, ...changelog]);
+});
+
+test('a successor waits for the markers of a committed step and does not run it again', async () => {
+  lab = await Lab.open({ in: 1, out: 1 }, { markerDelayMs: 400 });
+  const dying = lab.wire();
+  await lab.start(counting(), dying);
+  await lab.reached(0);
+  const died = dying.dieAt(endTxn, 'answered');
+  lab.write('in', ROWS);
+  await died;
+  const wire = lab.wire();
+  await lab.start(counting(), wire);
+  lab.write('in', ROWS);
+  await lab.reached(2 * ROWS.length);
+  expect(await lab.counts()).toEqual(folded([...ROWS, ...ROWS]));
+});
+
+test('a successor restores nothing that its predecessor did not commit', async () => {
+  lab = await Lab.open({ in: 1, out: 1 });
+  const dying = lab.wire();
+  await lab.start(counting(), dying);
+  await lab.reached(0);
+  const died = dying.dieAt(endTxn, 'sending');
+  lab.write('in', ROWS);
+  await died;
+  await lab.start(counting(), lab.wire());
+  lab.write('in', ROWS);
+  await lab.reached(2 * ROWS.length);
+  expect(await lab.counts()).toEqual(folded([...ROWS, ...ROWS]));
+  const [changelog] = await lab.read(CHANGELOG);
+  expect(changelog!.aborted).toBe(ROWS.length);
+});
+
+/** Leaves a transaction of somebody else open on the changelog, with a step of ours behind it. */
+async function holdChangelog(): Promise<() => void> {
+  lab = await Lab.open({ in: 1, out: 1 });
+  const application = await lab.start(counting(), lab.wire());
+  await lab.reached(0);
+  const foreign = lab.client.init('foreign', undefined, 600_000);
+  expect(lab.client.addPartitions('foreign', foreign, CHANGELOG, [0])).toEqual([0]);
+  lab.client.produceIn('foreign', foreign, CHANGELOG, 0, { values: ['foreign!'], sequence: 0 });
+  lab.write('in', ROWS);
+  await lab.reached(ROWS.length);
+  await application.stop();
+  return () => {
+    expect(lab.client.end('foreign', foreign, 'abort')).toBe(0);
+  };
+}
+
+test('a task whose changelog a foreign transaction holds never runs, and says why', async () => {
+  await holdChangelog();
+  const started: string[] = [];
+  const held = await lab.start(counting(), lab.wire(), {
+    transactionTimeoutMs: 1_000,
+    stopTimeoutMs: 500,
+    listener: { taskStarted: (task) => started.push(task) },
+  });
+  lab.write('in', ROWS);
+  const reason = await held.stopped().catch((error: unknown) => error);
+  const { log } = lab.broker.topics.partition(CHANGELOG, 0)!;
+  expect(reason).toMatchObject({
+    code: 'CHANGELOG_HELD',
+    at: { task: 'in_0', topic: CHANGELOG, partition: 0, offset: log.lastStableOffset },
+  });
+  expect(started).toEqual([]);
+  expect(lab.offset().offset).toBe(ROWS.length);
+});
+
+test('a task whose changelog is let go in time restores all of it', async () => {
+  const letGo = await holdChangelog();
+  const wire = lab.wire();
+  const started: string[] = [];
+  await lab.start(counting(), wire, { listener: { taskStarted: (task) => started.push(task) } });
+  lab.write('in', ROWS);
+  await until(
+    () => fetchesOf(wire, CHANGELOG).length > 2,
+    () => 'the changelog was not looked at again',
+  );
+  expect(started).toEqual([]);
+  letGo();
+  await lab.reached(2 * ROWS.length);
+  expect(await lab.counts()).toEqual(folded([...ROWS, ...ROWS]));
+});
+
+test('a first start commits the reset position before the first fetch', async () => {
+  lab = await Lab.open({ in: 1, out: 1 });
+  lab.write('in', ROWS);
+  const wire = lab.wire();
+  await lab.start(counting(), wire);
+  await lab.reached(ROWS.length);
+  const [first] = wire.bodies(txnOffsetCommit);
+  expect(first!.topics).toMatchObject([{ name: 'in', partitions: [{ committedOffset: 0 }] }]);
+  const [end] = wire.sent(endTxn);
+  expect(bodyOf(endTxn, end!).committed).toBe(true);
+  expect(end!.answeredAt).toBeLessThan(fetchesOf(wire, 'in')[0]!);
+});
+
+test('a lost offset of a task that has state is an error, not a new start', async () => {
+  lab = await Lab.open({ in: 1, out: 1 });
+  const application = await lab.start(counting(), lab.wire());
+  lab.write('in', ROWS);
+  await lab.reached(ROWS.length);
+  await application.stop();
+  lab.broker.groups.forgetTopic('in');
+  const again = await lab.start(counting(), lab.wire());
+  const reason = await again.stopped().catch((error: unknown) => error);
+  const at = { task: 'in_0', topic: 'in', partition: 0 };
+  expect(reason).toMatchObject({ code: 'OFFSET_MISSING', at });
+  expect(await lab.counts()).toEqual(folded(ROWS));
+});
+
+test('a lost offset beside one that is there is an error, too', async () => {
+  lab = await Lab.open({ left: 1, right: 1, out: 1 });
+  const app = topology('merged');
+  const right = app.stream('right', { key: text, value: text });
+  app
+    .stream('left', { key: text, value: text })
+    .pipe(merge(right), to('out', { key: text, value: text }));
+  const application = await lab.start(app, lab.wire());
+  await lab.reached(0, 'left');
+  await lab.reached(0, 'right');
+  await application.stop();
+  lab.broker.groups.forgetTopic('right');
+  const again = await lab.start(app, lab.wire());
+  const reason = await again.stopped().catch((error: unknown) => error);
+  expect(reason).toMatchObject({ code: 'OFFSET_MISSING', at: { topic: 'right', partition: 0 } });
+});

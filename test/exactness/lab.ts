@@ -1,0 +1,177 @@
+/**
+ * Instances over an embedded broker in this process, each behind a wire; what they committed is read
+ * from outside by a reader that shares nothing with the framework.
+ */
+import { Broker } from '../../src/broker/broker.ts';
+import { brokerTransport } from '../../src/broker/in-process.ts';
+import type { BrokerOptions } from '../../src/broker/options.ts';
+import { type Listener, listen } from '../../src/broker/tcp.ts';
+import { count, long, string, to, topology } from '../../src/index.ts';
+import { type Ports, systemPorts } from '../../src/ports.ts';
+import { type Application, type RunOptions, run } from '../../src/run.ts';
+import type { Topology } from '../../src/topology/node.ts';
+import { type RawPartition, type RawRecord, readTopic } from '../../topologies/billing/raw-log.ts';
+import { Client } from '../broker/client.ts';
+import { Wire } from './wire.ts';
+
+const WAIT_MS = 15_000;
+const POLL_MS = 5;
+
+export const text = string();
+
+/** `[key, value, timestamp]`; every record has a batch of its own. */
+export type Row = readonly [key: string, value: string, timestamp?: number];
+
+/** Half of the greatest random time, always: markers come when `markerDelayMs` has passed. */
+const brokerPorts: Ports = {
+  ...systemPorts,
+  random: { ...systemPorts.random, fraction: () => 0.5 },
+};
+
+export class Lab {
+  readonly applicationId = 'app';
+  readonly broker: Broker;
+  readonly client: Client;
+  readonly #instances: { readonly application: Application; readonly wire: Wire }[] = [];
+  #listener: Listener | null = null;
+  #moment = 0;
+
+  private constructor(options: Partial<BrokerOptions>) {
+    this.broker = new Broker({ markerDelayMs: 1, ...options, ports: brokerPorts });
+    this.client = new Client(this.broker, 'outsider');
+  }
+
+  /** A broker with topics of one partition, or as many as are given. */
+  static async open(
+    topics: Readonly<Record<string, number>>,
+    options: Partial<BrokerOptions> = {},
+  ): Promise<Lab> {
+    const lab = new Lab(options);
+    lab.#listener = await listen(lab.broker, { host: '127.0.0.1', port: 0 });
+    for (const [name, partitions] of Object.entries(topics)) {
+      lab.client.createTopic(name, partitions);
+    }
+    return lab;
+  }
+
+  wire(): Wire {
+    return new Wire(brokerTransport(this.broker), () => {
+      this.#moment += 1;
+      return this.#moment;
+    });
+  }
+
+  /** Starts an instance. What ends it is asked of the application (`stopped`). */
+  async start(
+    built: Topology | { build(): Topology },
+    wire: Wire,
+    options: Partial<RunOptions> = {},
+  ): Promise<Application> {
+    const application = await run(built, {
+      applicationId: this.applicationId,
+      instanceId: 'one',
+      kafka: { transport: wire },
+      signals: 'ignore',
+      sessionTimeoutMs: 6_000,
+      heartbeatIntervalMs: 100,
+      transactionTimeoutMs: 6_000,
+      stopTimeoutMs: 2_000,
+      rebalanceTimeoutMs: 10_000,
+      ...options,
+    });
+    application.stopped().catch(() => {});
+    this.#instances.push({ application, wire });
+    return application;
+  }
+
+  write(topic: string, rows: readonly Row[], partition = 0): void {
+    for (const [key, value, timestamp = 1_000] of rows) {
+      const { errorCode } = this.client.produce(topic, partition, {
+        values: [value],
+        key,
+        timestamp,
+      });
+      if (errorCode !== 0) throw new Error(`produce to ${topic}: error ${errorCode}`);
+    }
+  }
+
+  /** Offset and metadata of the group, -1 without one; what a transaction holds back is not seen. */
+  offset(topic = 'in', partition = 0): { offset: number; metadata: string } {
+    const found = this.broker.groups.find(this.applicationId)?.offsets.find(topic, partition);
+    return { offset: found?.offset ?? -1, metadata: found?.metadata ?? '' };
+  }
+
+  /** Waits until a committed step has passed this offset. */
+  async reached(offset: number, topic = 'in', partition = 0): Promise<void> {
+    await until(
+      () => this.offset(topic, partition).offset >= offset,
+      () => `${topic}-${partition} is at ${this.offset(topic, partition).offset}, not ${offset}`,
+    );
+    await until(
+      () => this.broker.listTransactions().every(({ state }) => !state.startsWith('Prepare')),
+      () => 'transactions do not end',
+    );
+  }
+
+  async read(topic: string): Promise<RawPartition[]> {
+    return readTopic(`127.0.0.1:${this.#listener!.port}`, topic);
+  }
+
+  /** Committed records, partition after partition, as `key=value`. */
+  async committed(topic: string, show: (value: Buffer) => string = asLong): Promise<string[]> {
+    const partitions = await this.read(topic);
+    return partitions.flatMap((partition) => partition.committed.map((each) => shown(each, show)));
+  }
+
+  /** What is committed in the output and the changelog of `counting`. */
+  async counts(): Promise<{ output: string[]; changelog: string[] }> {
+    const changelog = `${this.applicationId}-counts-changelog`;
+    return { output: await this.committed('out'), changelog: await this.committed(changelog) };
+  }
+
+  async close(): Promise<void> {
+    const alive = this.#instances.filter(({ wire }) => !wire.isDead);
+    await Promise.all(alive.map(({ application }) => application.stop()));
+    await this.#listener?.close();
+    this.broker.close();
+  }
+}
+
+function shown({ key, value }: RawRecord, show: (value: Buffer) => string): string {
+  return `${key}=${value === null ? 'null' : show(value)}`;
+}
+
+export function asLong(value: Buffer): string {
+  return String(value.readBigInt64BE());
+}
+
+export function asText(value: Buffer): string {
+  return value.toString();
+}
+
+/** Counts records by key: store `counts`, output `out`. */
+export function counting() {
+  const app = topology('count');
+  app
+    .stream('in', { key: text, value: text })
+    .pipe(count({ name: 'counts', key: text }), to('out', { key: text, value: long() }));
+  return app;
+}
+
+/** What a plain fold of the rows gives, in both topics of `counting`. */
+export function folded(rows: readonly Row[]): { output: string[]; changelog: string[] } {
+  const counts = new Map<string, number>();
+  const lines = rows.map(([key]) => {
+    counts.set(key, (counts.get(key) ?? 0) + 1);
+    return `${key}=${counts.get(key)}`;
+  });
+  return { output: lines, changelog: lines };
+}
+
+export async function until(holds: () => boolean, otherwise: () => string): Promise<void> {
+  const deadline = Date.now() + WAIT_MS;
+  while (!holds()) {
+    if (Date.now() > deadline) throw new Error(`${otherwise()} after ${WAIT_MS} ms`);
+    await systemPorts.timers.sleep(POLL_MS);
+  }
+}

@@ -1,0 +1,128 @@
+/**
+ * Zombies: a process is cut off past its session, another takes its tasks over, and then everything
+ * that the first one had sent, or was about to send, reaches the broker. Nothing of it is committed.
+ */
+import { describe, expect, test } from 'vitest';
+import { addOffsetsToTxn } from '../../src/kafka/protocol/add-offsets-to-txn.ts';
+import { addPartitionsToTxn } from '../../src/kafka/protocol/add-partitions-to-txn.ts';
+import { decodeResponse } from '../../src/kafka/protocol/codec.ts';
+import { endTxn } from '../../src/kafka/protocol/end-txn.ts';
+import { KafkaErrorCode } from '../../src/kafka/protocol/error-codes.ts';
+import { initProducerId } from '../../src/kafka/protocol/init-producer-id.ts';
+import { produce } from '../../src/kafka/protocol/produce.ts';
+import { txnOffsetCommit } from '../../src/kafka/protocol/txn-offset-commit.ts';
+import { counting, folded, Lab, type Row, until } from './lab.ts';
+import { Hold, type Wire } from './wire.ts';
+
+const ROWS: readonly Row[] = [
+  ['a', 'x'],
+  ['b', 'x'],
+  ['a', 'x'],
+];
+/** Short for the zombie; its successor must not lose its own on a busy machine. */
+const ZOMBIE = { instanceId: 'one', sessionTimeoutMs: 1_000 };
+const SUCCESSOR = { instanceId: 'two' };
+
+/** From the first request of an API on, everything of the process hangs. */
+function cutOff(wire: Wire, apiKey: number, what: 'requests' | 'answers'): Hold {
+  const hold = new Hold();
+  let state: 'through' | 'cut' = 'through';
+  wire.between = (passage, pass) => {
+    if (passage.request.apiKey === apiKey) state = 'cut';
+    return state === 'through' ? pass() : hold[what](passage, pass);
+  };
+  return hold;
+}
+
+async function within(body: (lab: Lab) => Promise<void>): Promise<void> {
+  const lab = await Lab.open({ in: 1, out: 1 });
+  try {
+    await body(lab);
+  } finally {
+    await lab.close();
+  }
+}
+
+async function haunt(lab: Lab, key: number, what: 'requests' | 'answers'): Promise<void> {
+  const zombie = lab.wire();
+  await lab.start(counting(), zombie, ZOMBIE);
+  lab.write('in', ROWS);
+  await lab.reached(ROWS.length);
+  const sentBefore = zombie.journal.length;
+  const hold = cutOff(zombie, key, what);
+  lab.write('in', ROWS);
+  await until(
+    () => zombie.journal.slice(sentBefore).some(({ request }) => request.apiKey === key),
+    () => 'the zombie was not cut off',
+  );
+  const successor = lab.wire();
+  await lab.start(counting(), successor, SUCCESSOR);
+  await lab.reached(2 * ROWS.length);
+  expect(successor.sent(initProducerId).length).toBeGreaterThan(0);
+  hold.open();
+  lab.write('in', ROWS);
+  await lab.reached(3 * ROWS.length);
+  expect(await lab.counts()).toEqual(folded([...ROWS, ...ROWS, ...ROWS]));
+}
+
+/** Offsets of a zombie reach the group while its successor has joined, but fenced nothing yet. */
+async function refuseByGroup(lab: Lab): Promise<void> {
+  const zombie = lab.wire();
+  await lab.start(counting(), zombie, ZOMBIE);
+  await lab.reached(0);
+  const codes: number[] = [];
+  const hold = cutOff(zombie, txnOffsetCommit.key, 'requests');
+  const { between } = zombie;
+  zombie.between = (passage, pass) =>
+    between(passage, async () => {
+      const answer = await pass();
+      const { apiKey, apiVersion } = passage.request;
+      if (apiKey !== txnOffsetCommit.key) return answer;
+      for (const topic of decodeResponse(txnOffsetCommit, apiVersion, answer).topics) {
+        codes.push(...topic.partitions.map(({ errorCode }) => errorCode));
+      }
+      return answer;
+    });
+  lab.write('in', ROWS);
+  await until(
+    () => hold.waiting > 0,
+    () => 'the zombie was not cut off',
+  );
+  const successor = lab.wire();
+  const fence = new Hold();
+  const fencing = successor.next(initProducerId, fence.requests);
+  await lab.start(counting(), successor, SUCCESSOR);
+  await fencing;
+  hold.open();
+  await until(
+    () => codes.length > 0,
+    () => 'the offsets were not sent',
+  );
+  expect([
+    KafkaErrorCode.UNKNOWN_MEMBER_ID,
+    KafkaErrorCode.ILLEGAL_GENERATION,
+    KafkaErrorCode.FENCED_INSTANCE_ID,
+  ]).toContain(codes[0]);
+  expect(lab.offset().offset).toBe(0);
+  fence.open();
+  await lab.reached(ROWS.length);
+  expect(await lab.counts()).toEqual(folded(ROWS));
+}
+
+describe.concurrent('a zombie', () => {
+  for (const { name, key } of [
+    addPartitionsToTxn,
+    addOffsetsToTxn,
+    produce,
+    txnOffsetCommit,
+    endTxn,
+  ]) {
+    test(`commits nothing when what it sent from ${name} on comes late`, () =>
+      within((lab) => haunt(lab, key, 'requests')));
+    test(`commits nothing when it is told of ${name} and all else late`, () =>
+      within((lab) => haunt(lab, key, 'answers')));
+  }
+
+  test('has its offsets refused by the group before its transactional id is fenced', () =>
+    within(refuseByGroup));
+});
