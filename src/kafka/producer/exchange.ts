@@ -20,8 +20,8 @@ export interface ExchangeOptions {
   readonly log: Log;
   /** From the first request; repetition ends there. */
   readonly boundMs: number;
-  /** Least and most pause before a request answered CONCURRENT_TRANSACTIONS is sent again. */
-  readonly concurrentPauseMs: readonly [least: number, most: number];
+  /** First and longest pause before a request answered CONCURRENT_TRANSACTIONS is sent again. */
+  readonly concurrentPauseMs: readonly [first: number, most: number];
 }
 
 /** Nothing was sent because a sibling had failed already; the sibling's error is the one to show. */
@@ -90,8 +90,10 @@ export class Exchange {
     const { ports, concurrentPauseMs } = this.#options;
     const code = (cause as { readonly kafkaCode?: number }).kafkaCode;
     if (code === KafkaErrorCode.CONCURRENT_TRANSACTIONS) {
-      const [least, most] = concurrentPauseMs;
-      return least + (most - least) * ports.random.fraction();
+      // The markers of the step before are being written: mostly that takes a millisecond or two.
+      const [first, most] = concurrentPauseMs;
+      const pauseMs = Math.min(most, first * 2 ** Math.min(attempt - 1, 8));
+      return pauseMs * (0.75 + 0.25 * ports.random.fraction());
     }
     const most = Math.min(PAUSE_MOST_MS, PAUSE_FIRST_MS * 2 ** Math.min(attempt, 8));
     return most * (0.5 + 0.5 * ports.random.fraction());

@@ -40,7 +40,7 @@ export interface TransactionalSessionOptions {
 }
 
 /** Answers of the markers of the previous transaction: short, for each step may meet one. */
-const STEP_CONCURRENT_PAUSE_MS = [5, 20] as const;
+const STEP_CONCURRENT_PAUSE_MS = [2, 20] as const;
 /** While the previous owner's transaction is being aborted. */
 const INIT_CONCURRENT_PAUSE_MS = [20, 100] as const;
 
