@@ -154,6 +154,19 @@ describe('a static member', () => {
     expect(groupView().generation).toBe(2);
   });
 
+  test('of another topology than the leader is refused', async () => {
+    const a = await stage.joined({ name: 'a', instanceId: 'i-a' });
+    const b = await stage.joined({ name: 'b', instanceId: 'i-b' });
+    await shared([2, 2], [a, b]);
+    b.transport.stop();
+    b.owned.clear();
+    const again = stage.member({ name: 'b2', instanceId: 'i-b', tasks: ['rates_0'] });
+    const error = await failure(again.member.start());
+    expect([error.code, error.decision]).toEqual(['TOPOLOGY_INVALID', 'stop']);
+    expect(error.message).toMatch(/orders_\d, orders_\d/);
+    expect(again.failures).toEqual([]);
+  });
+
   test('is stopped by a newer process with its instance id, and says so', async () => {
     const old = await stage.joined({ name: 'old', instanceId: 'i-a' });
     const young = await stage.joined({ name: 'young', instanceId: 'i-a' });
@@ -179,10 +192,14 @@ describe('a lost member', () => {
       name: 'a',
       plan: () => (silent ? { outcome: 'lose-request', at: 'before-send' } : null),
     });
+    await a.member.heartbeat();
     silent = true;
+    const began = performance.now();
     const error = await failure(a.member.heartbeat());
+    // At once, although the request itself is still looking for a coordinator.
+    expect(performance.now() - began).toBeLessThan(1_200);
     expect(error.decision).toBe('lost');
-    expect(a.losses).toHaveLength(1);
+    expect(a.losses).toEqual([error]);
     expect(a.losses[0]!.message).toContain('session is over');
     expect(a.member.generation).toBe(-1);
     expect(a.member.ownedSince('orders_0', 1)).toBe(false);
@@ -204,6 +221,36 @@ describe('a lost member', () => {
     await shared([4], [a]);
     expect(a.member.generation).toBeGreaterThan(1);
     expect((await a.member.membership()).memberId).not.toBe(memberId);
+  });
+
+  const missing = { instanceId: 'i-a', sessionTimeoutMs: 5_000, rebalanceTimeoutMs: 100 };
+
+  test('is one that a generation has passed without', async () => {
+    const a = await stage.joined({ name: 'a', ...missing, heartbeatIntervalMs: 10_000 });
+    // Static, so that the broker goes on without it and keeps its place.
+    const b = stage.member({ name: 'b', rebalanceTimeoutMs: 100 });
+    await b.member.start();
+    expect(groupView().generation).toBe(2);
+    const error = await failure(a.member.heartbeat());
+    expect(error.decision).toBe('lost');
+    expect(a.losses[0]!.message).toContain('past generation 1');
+    await shared([2, 2], [a, b]);
+  });
+
+  test('is one whose JoinGroup comes a generation late', async () => {
+    const plan = planOf([
+      { apiKey: joinGroup.key, ordinal: 2, outcome: 'delay', at: 'before-send', delayMs: 300 },
+    ]);
+    const a = await stage.joined({ name: 'a', ...missing, plan });
+    const b = stage.member({ name: 'b', rebalanceTimeoutMs: 100 });
+    await b.member.start();
+    await until(
+      () => a.losses.length > 0,
+      () => a.events,
+    );
+    expect(a.losses[0]!.message).toContain('past generation 1');
+    await shared([2, 2], [a, b]);
+    expect(a.losses).toHaveLength(1);
   });
 
   test('finds out by its own clock after a stall, before it sends anything', async () => {

@@ -16,6 +16,7 @@ export interface MemberOptions {
   readonly revoking?: (ids: readonly string[]) => Promise<void>;
   readonly sessionTimeoutMs?: number;
   readonly heartbeatIntervalMs?: number;
+  readonly rebalanceTimeoutMs?: number;
 }
 
 export const TASKS = ['orders_0', 'orders_1', 'orders_2', 'orders_3'];
@@ -51,7 +52,7 @@ export class Told {
       tasks: () => Promise.resolve((options.tasks ?? TASKS).map(planOfTask)),
       sessionTimeoutMs: options.sessionTimeoutMs ?? 400,
       heartbeatIntervalMs: options.heartbeatIntervalMs ?? 25,
-      rebalanceTimeoutMs: 3_000,
+      rebalanceTimeoutMs: options.rebalanceTimeoutMs ?? 3_000,
       ports: systemPorts,
       log: silentLog,
       listener: {

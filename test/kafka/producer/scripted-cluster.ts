@@ -9,12 +9,19 @@ export interface Sent {
   readonly api: string;
   readonly node: number | 'any';
   readonly body: Row;
+  readonly versionMin: number | undefined;
 }
 
 /** The next answer of an API: a code for everything in it or for one partition, or a rejection. */
 export type Scripted =
   | number
-  | { readonly topic: string; readonly partition: number; readonly code: number }
+  | {
+      readonly topic: string;
+      readonly partition: number;
+      readonly code: number;
+      /** Of all others; default: success. */
+      readonly others?: number;
+    }
   | { readonly leavesOut: number }
   | Error
   | Promise<void>;
@@ -44,12 +51,14 @@ export class ScriptedCluster implements SessionCluster {
     node: number | 'any',
     api: Api<Req, Res>,
     body: NoInfer<Req> | ((version: number) => NoInfer<Req>),
+    options: { readonly versionMin?: number },
   ): Promise<Res> {
     const version = api.versions[1];
     const given = typeof body === 'function' ? (body as (v: number) => Req)(version) : body;
     // The bytes must be legal, and a batch is reused once it is acknowledged.
     encodeRequest(api, version, given as NoInfer<Req>);
-    this.sent.push({ api: api.name, node, body: structuredClone(given) as Row });
+    const { versionMin } = options;
+    this.sent.push({ api: api.name, node, body: structuredClone(given) as Row, versionMin });
     await Promise.resolve();
     let scripted = this.#script.get(api.name)?.shift();
     if (scripted instanceof Promise) {
@@ -83,7 +92,8 @@ export class ScriptedCluster implements SessionCluster {
       if (scripted === undefined) return 0;
       if (typeof scripted === 'number') return scripted;
       if ('leavesOut' in scripted) return 0;
-      return scripted.topic === topic && scripted.partition === partition ? scripted.code : 0;
+      if (scripted.topic === topic && scripted.partition === partition) return scripted.code;
+      return scripted.others ?? 0;
     };
     const left = <T>(rows: T[]): T[] =>
       typeof scripted === 'object' && 'leavesOut' in scripted

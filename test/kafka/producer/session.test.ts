@@ -31,6 +31,8 @@ describe('a step', () => {
   test('carries generation, member and instance id with its offsets', async () => {
     const { cluster, producer } = await ready();
     await producer.commit(step([], 42));
+    // Below version 3 the member would not be checked.
+    expect(cluster.sent.find(({ api }) => api === 'TxnOffsetCommit')!.versionMin).toBe(3);
     expect(cluster.bodies('TxnOffsetCommit')[0]).toMatchObject({
       generationId: MEMBER.generation,
       memberId: MEMBER.memberId,
@@ -342,6 +344,7 @@ describe('a definite refusal', () => {
       topic: 'invoices',
       partition: 1,
       code: KafkaErrorCode.TOPIC_AUTHORIZATION_FAILED,
+      others: KafkaErrorCode.OPERATION_NOT_ATTEMPTED,
     });
     const outputs = [0, 1].map((partition) => output('invoices', partition, ['a']));
     const error = await failure(producer.commit(step(outputs)));
@@ -350,6 +353,18 @@ describe('a definite refusal', () => {
     // Nothing was added, so there is nothing to end.
     expect(cluster.names()).toEqual(['AddPartitionsToTxn']);
     expect(producer.state).toBe('ready');
+  });
+
+  test('that asks for repetition does not hide behind partitions not attempted', async () => {
+    const { cluster, producer } = await ready();
+    cluster.script('AddPartitionsToTxn', {
+      topic: 'invoices',
+      partition: 1,
+      code: KafkaErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
+      others: KafkaErrorCode.OPERATION_NOT_ATTEMPTED,
+    });
+    await producer.commit(step([0, 1].map((partition) => output('invoices', partition, ['a']))));
+    expect(cluster.bodies('AddPartitionsToTxn')).toHaveLength(2);
   });
 
   test('moves the sequences of what was appended alone', async () => {
