@@ -8,5 +8,6 @@ export interface GroupPort {
   membership(): Promise<Membership>;
   /** Whether every generation since gave us the task without a gap. */
   ownedSince(taskId: string, generation: number): boolean;
+  /** -1 while not a member. */
   readonly generation: number;
 }

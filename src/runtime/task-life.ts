@@ -232,7 +232,8 @@ export class TaskLife {
   }
 
   #decisionOn(error: EscapementError) {
-    return decide(error, { membership: 'live' });
+    const isMember = this.#parts.group.generation >= 0;
+    return decide(error, { membership: isMember ? 'live' : 'gone' });
   }
 
   /** Ends the task or the instance where the decision says so; true: try to go on. */

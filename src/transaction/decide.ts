@@ -8,7 +8,7 @@
 import { type Decision, EscapementError } from '../errors.ts';
 
 export interface Situation {
-  /** Whether a heartbeat was answered within the session timeout. */
+  /** Whether the group counts us as a member: a lost membership takes every task with it. */
   readonly membership: 'live' | 'gone';
 }
 
