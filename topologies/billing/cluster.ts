@@ -1,5 +1,6 @@
 /** The launcher's dealings with the cluster: topics, input records, committed offsets. kafkajs does them. */
-import { type Admin, Kafka, logLevel, type Producer } from 'kafkajs';
+import { type Admin, Kafka, type KafkaJSDeleteGroupsError, logLevel, type Producer } from 'kafkajs';
+import { leaveGroup } from './leave-group.ts';
 import { UsageError } from './options.ts';
 
 export const TOPICS = ['usage-events', 'invoices', 'usage-late', 'usage-dead'] as const;
@@ -20,6 +21,14 @@ export interface InputRecord {
 const KEEP_OLD_EVENTS = [{ name: 'retention.ms', value: '-1' }];
 
 const SEND_RECORDS_MAX = 2_000;
+const LED_TIMEOUT_MS = 30_000;
+/** Longer than the session of a billing process. */
+const GROUP_TIMEOUT_MS = 15_000;
+const POLL_MS = 100;
+/** It is loading, or has not been chosen yet: the first group of a broker. */
+const NO_COORDINATOR = [14, 15, 16];
+const NON_EMPTY_GROUP = 68;
+const GROUP_ID_NOT_FOUND = 69;
 
 export class BillingCluster {
   readonly #address: string;
@@ -75,20 +84,70 @@ export class BillingCluster {
     }
     const missing = TOPICS.filter((topic) => !existing.has(topic));
     await this.#admin.createTopics({
-      waitForLeaders: true,
+      waitForLeaders: false,
       topics: missing.map((topic) => ({
         topic,
         numPartitions: PARTITIONS,
         configEntries: KEEP_OLD_EVENTS,
       })),
     });
+    await this.#untilLed();
   }
 
-  /** Deletes what the run made, the application's internal topics and its group included. */
-  async removeAll(): Promise<void> {
+  /**
+   * Waits until every partition has a leader. kafkajs gives up when a broker has not yet heard of a
+   * topic that the controller has made.
+   */
+  async #untilLed(): Promise<void> {
+    const deadline = Date.now() + LED_TIMEOUT_MS;
+    for (;;) {
+      const led = await this.#admin.fetchTopicMetadata({ topics: [...TOPICS] }).then(
+        ({ topics }) =>
+          topics.every(({ partitions }) => partitions.every(({ leader }) => leader >= 0)),
+        (error: unknown) => error as Error,
+      );
+      if (led === true) return;
+      if (Date.now() > deadline) {
+        throw new Error(`the new topics have no leaders after ${LED_TIMEOUT_MS / 1000} s`, {
+          cause: led,
+        });
+      }
+      await pause();
+    }
+  }
+
+  /**
+   * Deletes what the run made, the application's internal topics and its group included. The
+   * processes have ended; killed ones are still members.
+   */
+  async removeAll(instanceIds: readonly string[]): Promise<void> {
     const topics = (await this.#admin.listTopics()).filter(isOfThisRun);
     if (topics.length > 0) await this.#admin.deleteTopics({ topics });
-    await this.#admin.deleteGroups([APPLICATION_ID]).catch(() => {});
+    const deadline = Date.now() + GROUP_TIMEOUT_MS;
+    for (;;) {
+      const outcome = await this.#deleteGroup();
+      if (outcome === 'gone') return;
+      if (outcome === 'has members') {
+        await leaveGroup(this.#address, APPLICATION_ID, instanceIds);
+      }
+      if (Date.now() > deadline) {
+        throw new Error(`the group '${APPLICATION_ID}' ${outcome} and was not deleted`);
+      }
+      await pause();
+    }
+  }
+
+  async #deleteGroup(): Promise<'gone' | 'has members' | 'has no coordinator'> {
+    try {
+      await this.#admin.deleteGroups([APPLICATION_ID]);
+      return 'gone';
+    } catch (error) {
+      const code = (error as Partial<KafkaJSDeleteGroupsError>).groups?.[0]?.errorCode;
+      if (code === GROUP_ID_NOT_FOUND) return 'gone';
+      if (code === NON_EMPTY_GROUP) return 'has members';
+      if (NO_COORDINATOR.includes(code ?? 0)) return 'has no coordinator';
+      throw error;
+    }
   }
 
   /** Writes in order within each partition. */
@@ -131,6 +190,10 @@ export class BillingCluster {
     }
     return offsets;
   }
+}
+
+function pause(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, POLL_MS));
 }
 
 function isFixed(topic: string): boolean {

@@ -30,6 +30,7 @@ import { writeInvoices } from './write-jsonl.ts';
 const POLL_MS = 50;
 const DRAIN_STALL_MS = 90_000;
 const STOP_ORDER_MS = 15_000;
+const END_MS = 2_000;
 
 /** Thrown inside the run when the user asked for its end. */
 class Interrupted extends Error {}
@@ -72,9 +73,9 @@ export class BillingRun {
     }
   }
 
-  /** Kills what still runs and closes everything that was started, newest first. */
+  /** Ends what still runs and closes everything that was started, newest first. */
   async close(): Promise<void> {
-    await Promise.all(this.#processes.map((process) => process.kill()));
+    await Promise.all(this.#processes.map((process) => this.#end(process)));
     for (const close of this.#closers.splice(0).reverse()) {
       await close().catch((error: unknown) => this.#progress.step(`while closing: ${error}`));
     }
@@ -88,7 +89,9 @@ export class BillingRun {
     this.#closers.push(() => cluster.close());
     await cluster.prepareTopics();
     if (!this.#options.keep && this.#options.broker !== null) {
-      this.#closers.push(() => cluster.removeAll());
+      this.#closers.push(() =>
+        cluster.removeAll(this.#processes.map(({ instanceId }) => instanceId)),
+      );
     }
     await this.#registerSchemas(registry);
     const input = await openInput(this.#options, registry, (line, reason) =>
@@ -222,9 +225,18 @@ export class BillingRun {
     }
   }
 
-  async #stopInTime(process: BillingProcess): Promise<number | null | 'late'> {
+  /** On a broker that stays up a process ends its step and leaves its group, if it can. */
+  async #end(process: BillingProcess): Promise<void> {
+    if (this.#options.broker !== null) await this.#stopInTime(process, END_MS);
+    await process.kill();
+  }
+
+  async #stopInTime(
+    process: BillingProcess,
+    limitMs = STOP_ORDER_MS,
+  ): Promise<number | null | 'late'> {
     return await new Promise((resolve) => {
-      const timer = systemPorts.timers.after(STOP_ORDER_MS, () => resolve('late'));
+      const timer = systemPorts.timers.after(limitMs, () => resolve('late'));
       void process.stop().then((code) => {
         timer.cancel();
         resolve(code);
