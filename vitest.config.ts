@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
+import { mutantPlugin } from './test/mutants/plugin.ts';
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
@@ -11,6 +12,10 @@ const alias = [
 
 const realParts = ['test/integration/**/*.test.ts', 'test/conformance/**/*.test.ts'];
 const compiled = ['test/types/**/*.test.ts'];
+const mutants = ['test/mutants/**/*.test.ts'];
+
+// Set by the tests of the mutants for the processes they start.
+const mutant = process.env.ESCAPEMENT_MUTANT;
 
 export default defineConfig({
   resolve: { alias },
@@ -18,10 +23,11 @@ export default defineConfig({
     projects: [
       {
         resolve: { alias },
+        plugins: mutant === undefined ? [] : [mutantPlugin(mutant)],
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: [...realParts, ...compiled],
+          exclude: [...realParts, ...compiled, ...mutants],
           pool: 'forks',
           maxWorkers: 2,
           testTimeout: 20_000,
@@ -42,6 +48,19 @@ export default defineConfig({
       {
         resolve: { alias },
         test: {
+          name: 'mutants',
+          include: mutants,
+          pool: 'forks',
+          maxWorkers: 1,
+          // Each starts a process of its own.
+          maxConcurrency: 2,
+          testTimeout: 120_000,
+          sequence: { groupOrder: 2 },
+        },
+      },
+      {
+        resolve: { alias },
+        test: {
           name: 'integration',
           include: realParts,
           pool: 'forks',
@@ -51,7 +70,7 @@ export default defineConfig({
           testTimeout: 180_000,
           hookTimeout: 240_000,
           globalSetup: ['test/integration/real/global-setup.ts'],
-          sequence: { groupOrder: 2 },
+          sequence: { groupOrder: 3 },
         },
       },
     ],

@@ -84,6 +84,18 @@ export class Lab {
     return application;
   }
 
+  /** Starts an instance that has one task: the error that ends it, or `running`. */
+  async outcome(built: { build(): Topology }, options: Partial<RunOptions> = {}): Promise<unknown> {
+    let started = (_: 'running'): void => {};
+    const running = new Promise<'running'>((resolve) => {
+      started = resolve;
+    });
+    const listener = { taskStarted: () => started('running') };
+    const application = await this.start(built, this.wire(), { ...options, listener });
+    const ended = application.stopped().catch((error: unknown) => error);
+    return Promise.race([running, ended]);
+  }
+
   write(topic: string, rows: readonly Row[], partition = 0): void {
     for (const [key, value, timestamp = 1_000] of rows) {
       const { errorCode } = this.client.produce(topic, partition, {

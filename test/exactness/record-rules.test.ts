@@ -76,8 +76,10 @@ test('a record that fails after an asynchronous call takes the later ones with i
     ['a', 'good'],
     ['b', 'good'],
   ]);
-  await lab.reached(3);
-  const counts = ['a=1', 'b=1'];
+  await lab.reached(1);
+  lab.write('in', [['b', 'good']]);
+  await lab.reached(4);
+  const counts = ['a=1', 'b=1', 'b=2'];
   expect(await lab.counts()).toEqual({ output: counts, changelog: counts });
 });
 

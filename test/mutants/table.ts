@@ -1,0 +1,233 @@
+/**
+ * Mutants: the rules of exactly-once, broken one at a time, and the test that must notice.
+ *
+ * `find` stands exactly once in the file. `kills` is a title (a part of it is enough) in `tests`.
+ */
+export interface Mutant {
+  readonly name: string;
+  readonly file: string;
+  readonly find: string;
+  readonly replace: string;
+  readonly tests: string;
+  readonly kills: string;
+}
+
+const ASSIGNMENT = 'test/exactness/assignment-rules.test.ts';
+const STEP = 'test/exactness/step-rules.test.ts';
+const RECORD = 'test/exactness/record-rules.test.ts';
+const ZOMBIE = 'test/exactness/zombie.test.ts';
+
+export const MUTANTS: readonly Mutant[] = [
+  {
+    name: 'offsets-before-fence',
+    file: 'src/runtime/assignment.ts',
+    find: `  await session.init();
+  const fetched = await fetchOffsets(cluster, options.applicationId, plan.inputs);`,
+    replace: `  const fetched = await fetchOffsets(cluster, options.applicationId, plan.inputs);
+  await session.init();`,
+    tests: ASSIGNMENT,
+    kills: 'offsets are read after the fence, so that a last step of the owner before is seen',
+  },
+  {
+    name: 'restore-to-last-stable-offset',
+    file: 'src/runtime/assignment.ts',
+    find: `    if (ends.lastStableOffset === ends.highWatermark) {
+      return { from: ends.logStartOffset, to: ends.highWatermark };
+    }`,
+    replace: `    return { from: ends.logStartOffset, to: ends.lastStableOffset };`,
+    tests: ASSIGNMENT,
+    kills: 'a task whose changelog a foreign transaction holds never runs, and says why',
+  },
+  {
+    name: 'restore-uncommitted',
+    file: 'src/state/restore.ts',
+    find: `isolation: 'read_committed' });`,
+    replace: `isolation: 'read_uncommitted' });`,
+    tests: ASSIGNMENT,
+    kills: 'a successor restores nothing that its predecessor did not commit',
+  },
+  {
+    name: 'lost-offset-is-a-new-start',
+    file: 'src/runtime/assignment.ts',
+    find: '  if (!hasRun) return;',
+    replace: '  return;',
+    tests: ASSIGNMENT,
+    kills: 'a lost offset of a task that has state is an error, not a new start',
+  },
+  {
+    name: 'no-first-offsets',
+    file: 'src/runtime/assignment.ts',
+    find: '  await session.commit({\n    outputs: [],',
+    replace: '  void ({\n    outputs: [],',
+    tests: ASSIGNMENT,
+    kills: 'a first start commits the reset position before the first fetch',
+  },
+  {
+    name: 'ownership-not-proven-after-restore',
+    file: 'src/runtime/assignment.ts',
+    find: '  await stillOwner(parts, generation);',
+    replace: '',
+    tests: ASSIGNMENT,
+    kills: 'a task heartbeats, fences, reads offsets, then its changelog, then its input',
+  },
+  {
+    name: 'position-advanced-before-commit',
+    file: 'src/runtime/task.ts',
+    find: `    this.#sealed = null;
+    this.#stagedSince = -1;
+    this.#run = this.#parts.begin(this.#committed);`,
+    replace: `    this.#run = this.#parts.begin(this.#sealed ?? this.#committed);
+    this.#sealed = null;
+    this.#stagedSince = -1;`,
+    tests: STEP,
+    kills: 'a refused step is aborted: position and counts go back, its records run again',
+  },
+  {
+    name: 'store-not-rolled-back',
+    file: 'src/runtime/task.ts',
+    find: '    this.#parts.stores.aborted();',
+    replace: '    this.#parts.stores.committed(-1);',
+    tests: STEP,
+    kills: 'a refused step is aborted: position and counts go back, its records run again',
+  },
+  {
+    name: 'lost-end-taken-as-aborted',
+    file: 'src/runtime/task.ts',
+    find: `    if (this.#sealed !== null && found.stepId === this.#sealed.stepId) {
+      this.#settleCommitted(this.#sealed);
+      this.#failure = null;
+      this.#state = transition(this.#state, 'open');
+      return 'committed';
+    }
+    if (!sameCommitted(found, this.#committed)) return 'another-owner';`,
+    replace: '',
+    tests: STEP,
+    kills: 'a lost answer of EndTxn is resolved by the step id',
+  },
+  {
+    name: 'lost-end-taken-as-committed',
+    file: 'src/runtime/task.ts',
+    find: 'this.#sealed !== null && found.stepId === this.#sealed.stepId',
+    replace: 'this.#sealed !== null',
+    tests: STEP,
+    kills: 'a lost request of EndTxn is resolved by the step id',
+  },
+  {
+    name: 'indefinite-answer-repeated',
+    file: 'src/kafka/producer/coordinator-requests.ts',
+    find: "        if (error.decision !== 'retry') throw error;",
+    replace: `        if (error.decision !== 'retry' && error.code !== 'REQUEST_FATE_UNKNOWN') throw error;`,
+    tests: STEP,
+    kills: "after an answer of 'EndTxn' is lost the session is silent until it has fenced itself",
+  },
+  {
+    name: 'only-moved-offsets',
+    file: 'src/runtime/task.ts',
+    find: `          bytesMax,
+        ),
+      })),`,
+    replace: `          bytesMax,
+        ),
+      })).filter(({ offset }, i) => offset !== this.#committed.offsets[i]),`,
+    tests: STEP,
+    kills: 'every step commits the offsets of all inputs under one step id',
+  },
+  {
+    name: 'membership-not-sent',
+    file: 'src/kafka/producer/coordinator-requests.ts',
+    find: `        generationId: membership.generation,
+        memberId: membership.memberId,
+        groupInstanceId: membership.instanceId,`,
+    replace: '',
+    tests: ZOMBIE,
+    kills: 'has its offsets refused by the group before its transactional id is fenced',
+  },
+  {
+    name: 'transactional-id-of-the-process',
+    file: 'src/runtime/task-life.ts',
+    find: 'withDash(parts.id)}`,',
+    replace: 'withDash(parts.id)}` + ports.random.fraction(),',
+    tests: ASSIGNMENT,
+    kills: 'the fence refuses a last step of the owner before that comes after it',
+  },
+  {
+    name: 'fenced-for-ever',
+    file: 'src/runtime/task-life.ts',
+    find: '    if (this.#fencedInARow <= FENCED_MAX) return true;',
+    replace: '    if (this.#fencedInARow <= 2 * FENCED_MAX) return true;',
+    tests: STEP,
+    kills: 'a task that is fenced again and again gives up after three attempts',
+  },
+  {
+    name: 'transaction-open-while-calls-are-awaited',
+    file: 'src/runtime/task.ts',
+    find: "if (this.#state !== 'open' || !progress.moved) return Number.POSITIVE_INFINITY;",
+    replace: "if (this.#state !== 'open') return Number.POSITIVE_INFINITY;",
+    tests: STEP,
+    kills: 'no transaction is open while user code is awaited',
+  },
+  {
+    name: 'failed-record-undone-alone',
+    file: 'src/runtime/staged-execution.ts',
+    find: 'const undone = this.#window.splice(index);',
+    replace: 'const undone = this.#window.splice(index, 1);',
+    tests: RECORD,
+    kills: 'a record that fails after an asynchronous call takes the later ones with it',
+  },
+  {
+    name: 'position-passes-records-under-way',
+    file: 'src/runtime/task-run.ts',
+    find: 'if (execution.unreleased === 0) progress.skipTo(index, offset);',
+    replace: 'progress.skipTo(index, offset);',
+    tests: RECORD,
+    kills: 'a position does not pass a record under way, not even over what has no records',
+  },
+  {
+    name: 'outputs-of-a-failed-record-stay',
+    file: 'src/transaction/scope.ts',
+    find: 'if (writer.markedSlot === this.#slot) writer.batches.rollback();',
+    replace: '',
+    tests: RECORD,
+    kills: 'a failed record leaves nothing behind: no output, no changelog, no count',
+  },
+  {
+    name: 'count-of-a-failed-record-stays',
+    file: 'src/runtime/serial-execution.ts',
+    find: 'for (const store of stores) store.rollback(this.#slot - 1);',
+    replace: '',
+    tests: RECORD,
+    kills: 'a failed record leaves nothing behind: no output, no changelog, no count',
+  },
+  {
+    name: 'aborted-input-processed',
+    file: 'src/kafka/fetch/node-poller.ts',
+    find: 'abortedTransactions: fetched.abortedTransactions,',
+    replace: 'abortedTransactions: null,',
+    tests: RECORD,
+    kills: 'aborted records of an input are passed and never processed',
+  },
+  {
+    name: 'dead-letter-outside-its-slot',
+    file: 'src/runtime/staged-execution.ts',
+    find: 'bury(record, failed.error, source, slot.effects);',
+    replace: 'bury(record, failed.error, source, this.#parts.scope);',
+    tests: RECORD,
+    kills: 'a dead letter is undone and written again with its record',
+  },
+  {
+    name: 'stream-time-forgotten',
+    file: 'src/runtime/task-run.ts',
+    find: 'time: new StreamTime(committed.times),',
+    replace: 'time: new StreamTime(committed.times.map(() => -1)),',
+    tests: RECORD,
+    kills: 'stream time survives a restart: what was late stays late, what was emitted stays so',
+  },
+  {
+    name: 'stream-time-not-committed',
+    file: 'src/runtime/task.ts',
+    find: '      times: [...progress.times],',
+    replace: '      times: progress.times.map(() => -1),',
+    tests: RECORD,
+    kills: 'stream time survives a restart: what was late stays late, what was emitted stays so',
+  },
+];
