@@ -172,9 +172,11 @@ export class NodePoller {
       return this.#fail(feed, brokerError(fetched.errorCode, what, at));
     }
     feed.failures = 0;
+    // Who waited to hear whether the partition holds anything is told, also when it is empty.
+    const nothingNew = feed.lastStableOffset < 0 ? 'some' : 'none';
     feed.highWatermark = fetched.highWatermark;
     feed.lastStableOffset = fetched.lastStableOffset;
-    if (fetched.records === null || fetched.records.length === 0) return 'none';
+    if (fetched.records === null || fetched.records.length === 0) return nothingNew;
     let chunk: FetchedRecords;
     try {
       chunk = parseFetched(fetched.records, {
@@ -186,7 +188,7 @@ export class NodePoller {
       return this.#fail(feed, error);
     }
     // Only a part of a batch fitted; the rotation gives it the first place some time.
-    if (chunk.nextOffset <= position) return 'none';
+    if (chunk.nextOffset <= position) return nothingNew;
     feed.put(chunk);
     return 'some';
   }
