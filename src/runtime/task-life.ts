@@ -46,6 +46,8 @@ export type EndReason = 'revoked' | 'lost' | 'stopped';
 
 /** Fences in a row, without a commit between, after which two owners must be fighting over an id. */
 const FENCED_MAX = 3;
+/** Sockets per broker that the steps of all tasks share. */
+const TRANSACTION_LANES = 8;
 const RETRY_FIRST_MS = 50;
 const RETRY_MOST_MS = 1_000;
 
@@ -69,6 +71,7 @@ export class TaskLife {
       cluster,
       transactionalId: `${options.applicationId}-${withDash(parts.id)}`,
       transactionTimeoutMs: options.transactionTimeoutMs,
+      lane: `transaction-${partitionOf(parts.id) % TRANSACTION_LANES}`,
       ports,
       log,
     });
@@ -286,6 +289,10 @@ export class TaskLife {
       listener,
     };
   }
+}
+
+function partitionOf(taskId: string): number {
+  return Number(taskId.slice(taskId.lastIndexOf('_') + 1));
 }
 
 /** `orders_3` as the tail of a transactional id: `orders-3`. */

@@ -29,7 +29,7 @@ export interface ClusterOptions {
   readonly log: Log;
   /** Deadline of one request, and of a lookup with its repetitions. Default 30,000. */
   readonly requestTimeoutMs?: number;
-  /** How long `start` tries to reach a bootstrap broker. Default 10,000. */
+  /** How long `start` tries to reach a bootstrap broker. Default 5,000: a wrong address is told soon. */
   readonly startTimeoutMs?: number;
 }
 
@@ -65,7 +65,7 @@ export class Cluster {
     this.ports = options.ports;
     this.log = options.log;
     this.requestTimeoutMs = options.requestTimeoutMs ?? 30_000;
-    this.#startTimeoutMs = options.startTimeoutMs ?? 10_000;
+    this.#startTimeoutMs = options.startTimeoutMs ?? 5_000;
     this.#transport = options.transport;
     this.#versions = new NodeVersions(options.transport, this.requestTimeoutMs);
     this.#coordinators = new Coordinators({

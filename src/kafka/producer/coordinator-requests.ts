@@ -17,6 +17,7 @@ import { initProducerId } from '../protocol/init-producer-id.ts';
 import type { Api, Response } from '../protocol/schema.ts';
 import { txnOffsetCommit } from '../protocol/txn-offset-commit.ts';
 import type { TopicPartition } from '../topic-partition.ts';
+import type { Lane } from '../transport/transport.ts';
 import type { Exchange } from './exchange.ts';
 import {
   decisionOn,
@@ -53,20 +54,30 @@ interface Question<Req, Res> extends Place {
   readonly refusal: (answer: Res) => Refusal | null;
 }
 
+export interface CoordinatorRequestsOptions {
+  readonly cluster: SessionCluster;
+  readonly transactionalId: string;
+  /** Deadline of each request. */
+  readonly timeoutMs: number;
+  readonly lane: Lane;
+}
+
 const NOWHERE = {};
 
 export class CoordinatorRequests {
   readonly #cluster: SessionCluster;
   readonly #transactionalId: string;
   readonly #timeoutMs: number;
+  readonly #lane: Lane;
   #transactionNode = -1;
   #groupNode = -1;
   #groupOfNode = '';
 
-  constructor(cluster: SessionCluster, transactionalId: string, timeoutMs: number) {
-    this.#cluster = cluster;
-    this.#transactionalId = transactionalId;
-    this.#timeoutMs = timeoutMs;
+  constructor(options: CoordinatorRequestsOptions) {
+    this.#cluster = options.cluster;
+    this.#transactionalId = options.transactionalId;
+    this.#timeoutMs = options.timeoutMs;
+    this.#lane = options.lane;
   }
 
   /** Fences every older epoch and has the open transaction of the previous owner aborted. */
@@ -193,7 +204,7 @@ export class CoordinatorRequests {
     let answer: Res;
     try {
       answer = await this.#cluster.send(node, api, body as NoInfer<Req>, {
-        lane: 'transaction',
+        lane: this.#lane,
         timeoutMs: this.#timeoutMs,
         versionMin,
       });

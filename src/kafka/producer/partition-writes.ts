@@ -14,6 +14,7 @@ import { KafkaErrorCode } from '../protocol/error-codes.ts';
 import { produce } from '../protocol/produce.ts';
 import type { Response } from '../protocol/schema.ts';
 import { type PendingBatch, sealBatch } from '../records/batch-writer.ts';
+import type { Lane } from '../transport/transport.ts';
 import type { ProducerIdentity, SessionCluster } from './coordinator-requests.ts';
 import { allOf, type Exchange } from './exchange.ts';
 import { gravest, incomplete, type Refusal, refusalError, repeatable } from './refusal.ts';
@@ -40,6 +41,7 @@ export interface PartitionWritesOptions {
   readonly cluster: SessionCluster;
   readonly transactionalId: string;
   readonly transactionTimeoutMs: number;
+  readonly lane: Lane;
   readonly sequences?: Sequences;
 }
 
@@ -134,7 +136,7 @@ export class PartitionWrites {
   }
 
   #send(node: number, writes: readonly Write[]): Promise<Response<typeof produce>> {
-    const { cluster, transactionalId, transactionTimeoutMs } = this.#options;
+    const { cluster, transactionalId, transactionTimeoutMs, lane } = this.#options;
     const topicData: { name: string; partitionData: { index: number; records: Buffer }[] }[] = [];
     for (const write of writes) {
       const { topic, partition, next } = write.place;
@@ -158,7 +160,7 @@ export class PartitionWrites {
         timeoutMs: Math.ceil(transactionTimeoutMs / 2),
         topicData,
       },
-      { lane: 'transaction', timeoutMs: transactionTimeoutMs },
+      { lane, timeoutMs: transactionTimeoutMs },
     );
   }
 

@@ -20,6 +20,7 @@ import { asEscapementError, EscapementError } from '../../errors.ts';
 import type { Ports } from '../../ports.ts';
 import type { Log } from '../../telemetry/log.ts';
 import { brokerError, KafkaErrorCode } from '../protocol/error-codes.ts';
+import type { Lane } from '../transport/transport.ts';
 import {
   CoordinatorRequests,
   type ProducerIdentity,
@@ -35,6 +36,8 @@ export interface TransactionalSessionOptions {
   readonly transactionalId: string;
   /** The coordinator aborts a transaction that is open longer. Also the deadline of each request. */
   readonly transactionTimeoutMs: number;
+  /** Default `transaction`. Sessions on different lanes do not wait for each other's requests. */
+  readonly lane?: Lane;
   readonly ports: Ports;
   readonly log: Log;
 }
@@ -56,11 +59,16 @@ export class TransactionalSession {
   #failure: EscapementError | null = null;
 
   constructor(options: TransactionalSessionOptions) {
-    const { cluster, transactionalId, transactionTimeoutMs } = options;
+    const { cluster, transactionalId, transactionTimeoutMs, lane = 'transaction' } = options;
     this.transactionalId = transactionalId;
     this.#options = options;
-    this.#coordinators = new CoordinatorRequests(cluster, transactionalId, transactionTimeoutMs);
-    this.#writes = new PartitionWrites(options);
+    this.#coordinators = new CoordinatorRequests({
+      cluster,
+      transactionalId,
+      timeoutMs: transactionTimeoutMs,
+      lane,
+    });
+    this.#writes = new PartitionWrites({ cluster, transactionalId, transactionTimeoutMs, lane });
   }
 
   get state(): SessionState {

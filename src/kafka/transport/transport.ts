@@ -15,9 +15,11 @@ import { EscapementError } from '../../errors.ts';
 /**
  * `fetch`: the long polls. `group`: Join, Sync, Heartbeat, Leave. `read`: Fetch requests that never
  * wait (restore, end offsets, the first fetch of a partition), which would queue behind a long poll
- * on one socket and hold commits back with their bytes on the other. `transaction`: everything else.
+ * on one socket and hold commits back with their bytes on the other. `transaction-N`: the steps of
+ * tasks that share lane N, for a broker works on one request of a connection at a time.
+ * `transaction`: everything else.
  */
-export type Lane = 'fetch' | 'group' | 'transaction' | 'read';
+export type Lane = 'fetch' | 'group' | 'transaction' | `transaction-${number}` | 'read';
 
 export interface Node {
   readonly id: number;

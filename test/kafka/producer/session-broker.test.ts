@@ -243,6 +243,7 @@ describe('over the embedded broker', () => {
     expect(over.client.addPartitions('wrap', identity, 'invoices', [0])).toEqual([0]);
     const sequences = new Sequences();
     const writes = new PartitionWrites({
+      lane: 'transaction',
       cluster,
       transactionalId: 'wrap',
       transactionTimeoutMs: 1_000,
