@@ -9,7 +9,8 @@ export interface GateJob {
   readonly lane: string | null;
   /** Begins the work; calls `done` exactly once, unless cancelled before. */
   begin(done: () => void): void;
-  cancelled: boolean;
+  /** Looked at before it begins: then it never does. */
+  readonly cancelled: boolean;
 }
 
 export class AsyncGate {
@@ -17,6 +18,7 @@ export class AsyncGate {
   readonly #waiting: GateJob[] = [];
   readonly #busyLanes = new Set<string>();
   #running = 0;
+  #pumping: 'no' | 'once' | 'again' = 'no';
 
   constructor(concurrency: number) {
     this.#concurrency = concurrency;
@@ -24,10 +26,24 @@ export class AsyncGate {
 
   submit(job: GateJob): void {
     this.#waiting.push(job);
-    this.#pump();
+    // A busy lane is looked at again when its job is done.
+    if (job.lane === null || !this.#busyLanes.has(job.lane)) this.#pump();
   }
 
+  /** A job that ends before `begin` returns comes back here: it is this loop that goes on, not one more. */
   #pump(): void {
+    if (this.#pumping !== 'no') {
+      this.#pumping = 'again';
+      return;
+    }
+    do {
+      this.#pumping = 'once';
+      this.#beginAll();
+    } while ((this.#pumping as 'once' | 'again') === 'again');
+    this.#pumping = 'no';
+  }
+
+  #beginAll(): void {
     for (let i = 0; i < this.#waiting.length && this.#running < this.#concurrency; ) {
       const job = this.#waiting[i]!;
       if (job.cancelled) {

@@ -88,6 +88,8 @@ export class Slot {
   pending = 0;
   /** Records that go on in a later stage, in the order they were deferred. */
   deferred: DeferredRecord[] = [];
+  /** What the begun stage's work makes, in the order in which it was begun. */
+  results: { readonly target: DeferTarget; readonly results: (readonly AnyRec[])[] }[] = [];
   /** Set by `cancel`: what arrives later leaves no trace. */
   cancelled = false;
   readonly cancellations: (() => void)[] = [];
@@ -104,6 +106,14 @@ export class Slot {
     this.effects = effects;
     this.streamTime = streamTime;
     this.streamTimeBefore = streamTimeBefore;
+  }
+
+  /** The work is done: its results go on in the order of the topology, whatever ended first. */
+  takeResults(): void {
+    for (const { target, results } of this.results) {
+      for (const record of results.flat()) this.deferred.push({ target, record });
+    }
+    this.results = [];
   }
 
   cancel(): void {

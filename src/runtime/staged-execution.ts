@@ -8,7 +8,7 @@
  * I4. A failure rolls back the failed slot and every later one (they may have read its writes), and
  *     those records are dispatched again; the failed one then follows its source's policy.
  */
-import { EscapementError, invariant } from '../errors.ts';
+import { asEscapementError, EscapementError, invariant } from '../errors.ts';
 import type { Ports } from '../ports.ts';
 import type { Staged } from '../state/staged.ts';
 import type { AnyRec } from '../topology/node.ts';
@@ -27,6 +27,13 @@ interface Failed {
   readonly attempt: number;
 }
 
+/** A segment that must run though nothing of a record reached it, with where its results go. */
+export interface Speaker {
+  readonly target: DeferTarget;
+  /** Ids of the sources above it: a record of another one is not its business. */
+  readonly sources: ReadonlySet<string>;
+}
+
 export interface StagedOptions {
   readonly parts: ExecutionParts;
   readonly ports: Ports;
@@ -34,8 +41,7 @@ export interface StagedOptions {
   readonly windowMax: number;
   /** Stores by the stage that accesses them. */
   readonly storesByStage: readonly (readonly Staged[])[];
-  /** Segments that must run though nothing reached them, with where their results go. */
-  readonly speakers: readonly DeferTarget[];
+  readonly speakers: readonly Speaker[];
   /** Called when a slot was released, or the execution failed, outside of `run`. */
   readonly wake: () => void;
 }
@@ -95,7 +101,7 @@ export class StagedExecution implements Execution {
   }
 
   cancel(): void {
-    for (const slot of this.#window) slot.cancel();
+    cancelAll(this.#window);
     this.#window = [];
     this.#redo.length = 0;
   }
@@ -161,13 +167,12 @@ export class StagedExecution implements Execution {
       if (slot.streamTime > slot.streamTimeBefore) {
         for (const close of graph.closers[slot.stage] ?? []) close(slot.input.record.meta);
       }
+      this.#startWork(slot);
     } catch (cause) {
-      this.#fail(slot, cause);
-      return false;
+      if (!slot.cancelled) this.#fail(slot, cause);
     } finally {
       this.#running = null;
     }
-    this.#startWork(slot);
     return !slot.cancelled;
   }
 
@@ -187,8 +192,9 @@ export class StagedExecution implements Execution {
 
   #startWork(slot: Slot): void {
     const byNode = new Map<DeferTarget, AnyRec[]>();
-    for (const speaker of this.#options.speakers) {
-      if (speaker.stage === slot.stage) byNode.set(speaker, []);
+    for (const { target, sources } of this.#options.speakers) {
+      const concerns = target.stage === slot.stage && sources.has(slot.input.source.id);
+      if (concerns && !isDroppedNull(slot.input)) byNode.set(target, []);
     }
     const later: Slot['deferred'] = [];
     for (const entry of slot.deferred) {
@@ -206,17 +212,13 @@ export class StagedExecution implements Execution {
     const batches: readonly (readonly AnyRec[])[] =
       node.kind === 'segment' ? [records] : records.map((record) => [record]);
     const results: (readonly AnyRec[])[] = [];
-    let open = batches.length;
-    slot.pending += open;
+    slot.results.push({ target: { ...target, work: null, stage: target.stage + 1 }, results });
+    slot.pending += batches.length;
     batches.forEach((batch, i) => {
       const settle = (made: readonly AnyRec[]): void => {
         results[i] = made;
-        open -= 1;
-        if (open === 0) {
-          const next: DeferTarget = { ...target, work: null, stage: target.stage + 1 };
-          for (const record of results.flat()) slot.deferred.push({ target: next, record });
-        }
         slot.pending -= 1;
+        if (slot.pending === 0) slot.takeResults();
       };
       this.#gateOf(node).submit(this.#job(slot, node, batch, settle));
     });
@@ -228,21 +230,21 @@ export class StagedExecution implements Execution {
     batch: readonly AnyRec[],
     settle: (results: readonly AnyRec[]) => void,
   ): GateJob {
-    const job: GateJob = {
+    return {
       lane: node.order === 'key' ? laneOf(batch[0] ?? slot.input.record) : null,
-      cancelled: false,
+      get cancelled() {
+        return slot.cancelled;
+      },
       begin: (done) => {
+        const end = (work: () => void): void =>
+          this.#caught(() => {
+            if (!slot.cancelled) work();
+            done();
+            this.#settled(slot);
+          });
         const outcome = {
-          done: (results: readonly AnyRec[]) => {
-            if (!slot.cancelled) settle(results);
-            done();
-            this.#settled(slot);
-          },
-          failed: (cause: unknown) => {
-            if (!slot.cancelled) this.#fail(slot, cause);
-            done();
-            this.#settled(slot);
-          },
+          done: (results: readonly AnyRec[]) => end(() => settle(results)),
+          failed: (cause: unknown) => end(() => this.#fail(slot, cause)),
         };
         const { ports } = this.#options;
         const cancel =
@@ -255,10 +257,16 @@ export class StagedExecution implements Execution {
         });
       },
     };
-    slot.cancellations.push(() => {
-      job.cancelled = true;
-    });
-    return job;
+  }
+
+  /** For what timers, promises and streams call: nobody above them would see an error. */
+  #caught(work: () => void): void {
+    try {
+      work();
+    } catch (cause) {
+      this.#failure ??= asEscapementError(cause);
+      this.#options.wake();
+    }
   }
 
   #settled(slot: Slot): void {
@@ -297,7 +305,7 @@ export class StagedExecution implements Execution {
     const error = recordError(cause, task, input.record);
     const index = this.#window.indexOf(slot);
     const undone = this.#window.splice(index);
-    for (const each of undone) each.cancel();
+    cancelAll(undone);
     for (const store of stores) store.rollback(slot.number - 1);
     this.#latestDispatched = slot.streamTimeBefore;
     this.#redo.unshift(...undone.map((each) => each.input));
@@ -310,6 +318,12 @@ export class StagedExecution implements Execution {
     }
     this.#options.wake();
   }
+}
+
+/** All are marked before the first lets go of its place: no other one's call may begin in it. */
+function cancelAll(slots: readonly Slot[]): void {
+  for (const slot of slots) slot.cancelled = true;
+  for (const slot of slots) slot.cancel();
 }
 
 function pushTo(map: Map<DeferTarget, AnyRec[]>, target: DeferTarget, record: AnyRec): void {
@@ -328,5 +342,9 @@ function laneOf(record: AnyRec): string {
     return record.keyBuffer.toString('latin1', record.keyStart, record.keyEnd);
   }
   const key: unknown = record.key;
-  return typeof key === 'object' && key !== null ? JSON.stringify(key) : String(key);
+  return typeof key === 'object' && key !== null ? JSON.stringify(key, plain) : String(key);
+}
+
+function plain(_name: string, value: unknown): unknown {
+  return typeof value === 'bigint' ? `${value}n` : value;
 }

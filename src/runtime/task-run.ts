@@ -12,12 +12,12 @@ import { StepScope } from '../transaction/scope.ts';
 import type { Committed } from './committed.ts';
 import { TaskContext } from './context.ts';
 import type { Execution, ExecutionParts } from './execution.ts';
-import { compileGraph, type DeferTarget, type Graph } from './graph.ts';
+import { compileGraph, type Graph } from './graph.ts';
 import { Progress } from './progress.ts';
 import { RecordPolicies } from './record-policy.ts';
 import { RecordQueue } from './record-queue.ts';
 import { SerialExecution } from './serial-execution.ts';
-import { StagedExecution } from './staged-execution.ts';
+import { type Speaker, StagedExecution } from './staged-execution.ts';
 import { StreamTime } from './stream-time.ts';
 import type { SubTopologyPlan, TaskPlan, TopicNames } from './task-plan.ts';
 import type { TaskStores } from './task-stores.ts';
@@ -27,6 +27,8 @@ export interface TaskRun {
   readonly queue: RecordQueue;
   readonly scope: StepScope;
   readonly progress: Progress;
+  /** With nothing under way, the progress passes what holds no records behind the last one. */
+  catchUp(): void;
   /** Removes the feeds and drops unreleased slots. */
   close(): void;
 }
@@ -74,9 +76,12 @@ export function beginRun(run: TaskRunOptions): TaskRun {
   const feeds = plan.inputs.map(({ topic, partition }, i) =>
     fetcher.add(topic, partition, committed.offsets[i]!),
   );
+  /** Where reading went on behind a used-up chunk, of each input. */
+  const passed = feeds.map(() => 0);
   const queue = new RecordQueue({
     entries: feeds.map((feed) => ({ ...entryOf(graph, names, feed), feed })),
     passed: (index, offset) => {
+      passed[index] = offset;
       // Slots still under way come first: they move the offset at their release.
       if (execution.unreleased === 0) progress.skipTo(index, offset);
     },
@@ -88,6 +93,10 @@ export function beginRun(run: TaskRunOptions): TaskRun {
     queue,
     scope,
     progress,
+    catchUp() {
+      if (execution.unreleased > 0) return;
+      for (let i = 0; i < passed.length; i += 1) progress.skipTo(i, passed[i]!);
+    },
     close() {
       execution.cancel();
       for (const feed of feeds) fetcher.remove(feed);
@@ -130,8 +139,16 @@ function stagedExecution(run: TaskRunOptions, parts: ExecutionParts): StagedExec
 }
 
 /** Segments that emit although nothing reached them (`toArray`, `defaultIfEmpty`). */
-function speakersOf(nodes: readonly TopologyNode[], graph: Graph): readonly DeferTarget[] {
+function speakersOf(nodes: readonly TopologyNode[], graph: Graph): readonly Speaker[] {
   const speaking = (node: TopologyNode): node is SegmentNode =>
     node.kind === 'segment' && node.speaksOnEmpty;
-  return nodes.filter(speaking).map((node) => graph.targetOf(node));
+  const above = new Map<string, ReadonlySet<string>>();
+  for (const { id, kind, parents } of nodes) {
+    const sources = parents.flatMap((parent) => [...above.get(parent)!]);
+    above.set(id, new Set(kind === 'source' ? [id] : sources));
+  }
+  return nodes.filter(speaking).map((node) => ({
+    target: graph.targetOf(node),
+    sources: above.get(node.id)!,
+  }));
 }

@@ -110,6 +110,7 @@ export class Task {
    */
   commitIfDue(now: number): number {
     const { progress, scope } = this.#run;
+    this.#run.catchUp();
     if (this.#state !== 'open' || !progress.moved) return Number.POSITIVE_INFINITY;
     if (this.#stagedSince < 0) this.#stagedSince = now;
     if (now < this.#restUntil) return this.#restUntil;

@@ -1,0 +1,265 @@
+/**
+ * One task without a cluster: records go in as fetched chunks, steps come out as the session gets
+ * them, and the test decides what becomes of each step.
+ */
+import { type Options, resolveOptions } from '../../src/config/options.ts';
+import type { EscapementError } from '../../src/errors.ts';
+import type { Fetcher } from '../../src/kafka/fetch/fetcher.ts';
+import { Feed } from '../../src/kafka/fetch/partition-feed.ts';
+import type { TransactionalSession } from '../../src/kafka/producer/session.ts';
+import type { SessionStep } from '../../src/kafka/producer/step.ts';
+import { BatchWriter } from '../../src/kafka/records/batch-writer.ts';
+import { type Header, readHeaders } from '../../src/kafka/records/headers.ts';
+import { parseFetched } from '../../src/kafka/records/parse-fetched.ts';
+import { RecordCursor } from '../../src/kafka/records/record-cursor.ts';
+import { sealBatch } from '../../src/kafka/records/seal-batch.ts';
+import { type Ports, systemPorts } from '../../src/ports.ts';
+import type { Committed } from '../../src/runtime/committed.ts';
+import { Task } from '../../src/runtime/task.ts';
+import type { TopicNames } from '../../src/runtime/task-plan.ts';
+import { beginRun, type TaskRun } from '../../src/runtime/task-run.ts';
+import { TaskStores } from '../../src/runtime/task-stores.ts';
+import { type Log, silentLog } from '../../src/telemetry/log.ts';
+import type { Topology } from '../../src/topology/node.ts';
+import { stages } from '../../src/topology/stages.ts';
+import { subTopologies } from '../../src/topology/sub-topologies.ts';
+import { StepIds } from '../../src/transaction/step-id.ts';
+
+export interface Given {
+  readonly key?: string | Buffer | null;
+  readonly value?: string | Buffer | null;
+  readonly at?: number;
+  readonly headers?: readonly Header[];
+}
+
+export interface Written {
+  readonly partition: number;
+  readonly key: Buffer | null;
+  readonly value: Buffer | null;
+  readonly at: number;
+  readonly headers: readonly Header[];
+}
+
+/** A step that the task asked its session to commit. */
+export interface Asked {
+  readonly step: SessionStep;
+  confirm(): void;
+  refuse(error: EscapementError): void;
+}
+
+export interface BenchOptions {
+  readonly partition?: number;
+  /** Partitions of topics that are written; 1 unless named. */
+  readonly partitions?: Readonly<Record<string, number>>;
+  readonly options?: Partial<Options>;
+  readonly ports?: Ports;
+  readonly log?: Log;
+  readonly committed?: Committed;
+}
+
+export class Bench {
+  readonly task: Task;
+  readonly stores: TaskStores;
+  readonly options: Options;
+  readonly steps: Asked[] = [];
+  readonly failures: EscapementError[] = [];
+  /** The run that the task works with now. */
+  run!: TaskRun;
+  wakes = 0;
+  readonly #feeds = new Map<string, Feed>();
+  readonly #ends = new Map<string, number>();
+
+  constructor(built: Topology | { build(): Topology }, given: BenchOptions = {}) {
+    const ports = given.ports ?? systemPorts;
+    const [part] = subTopologies('build' in built ? built.build() : built);
+    const subTopology = { ...part!, stages: stages(part!) };
+    const inputs = part!.sources.map(({ topic }) => ({ topic, partition: given.partition ?? 0 }));
+    const plan = {
+      id: `${part!.name}_${given.partition ?? 0}`,
+      subTopology: part!.name,
+      partition: given.partition ?? 0,
+      inputs,
+      changelogs: [],
+    };
+    const names: TopicNames = {
+      of: (node) => (node.kind === 'repartition' ? node.name : 'topic' in node ? node.topic : ''),
+      changelog: (store) => `${store}-changelog`,
+      partitions: (topic) => given.partitions?.[topic] ?? (given.partition ?? 0) + 1,
+    };
+    const options = resolveOptions({ applicationId: 'bench', ...given.options });
+    this.options = options;
+    this.stores = new TaskStores(subTopology);
+    const wake = () => {
+      this.wakes += 1;
+    };
+    const fetcher = {
+      add: (topic: string, partition: number, offset: number) =>
+        this.#add(topic, partition, offset),
+      remove: (feed: Feed) => feed.end(),
+    } as unknown as Fetcher;
+    this.task = new Task(
+      {
+        plan,
+        session: { commit: (step: SessionStep) => this.#asked(step) } as TransactionalSession,
+        stores: this.stores,
+        stepIds: new StepIds(ports.random),
+        options,
+        group: {
+          heartbeat: async () => {},
+          membership: async () => ({ generation: 1, memberId: 'm', instanceId: null }),
+          ownedSince: () => true,
+          generation: 1,
+        },
+        clock: ports.clock,
+        wake,
+        begin: (committed) => {
+          this.run = beginRun({
+            plan,
+            subTopology,
+            names,
+            stores: this.stores,
+            committed,
+            options,
+            fetcher,
+            ports,
+            log: given.log ?? silentLog,
+            wake,
+            failed: (error) => this.failures.push(error),
+          });
+          return this.run;
+        },
+      },
+      given.committed ?? {
+        stepId: 'first',
+        offsets: inputs.map(() => 0),
+        times: inputs.map(() => -1),
+      },
+    );
+  }
+
+  feed(topic: string): Feed {
+    return this.#feeds.get(topic)!;
+  }
+
+  /** Appends one chunk to an input; `markers` are offsets behind it that hold no record. */
+  put(topic: string, rows: readonly Given[], markers = 0): this {
+    const feed = this.feed(topic);
+    const from = this.#ends.get(topic) ?? 0;
+    const end = from + rows.length + markers;
+    const bytes = fetchedBytes(rows, from);
+    const parsed = parseFetched(bytes, {
+      fetchOffset: from,
+      isolation: 'read_committed',
+      abortedTransactions: null,
+    });
+    this.#ends.set(topic, end);
+    feed.highWatermark = end;
+    feed.lastStableOffset = end;
+    feed.put({ ...parsed, nextOffset: end });
+    return this;
+  }
+
+  /** The answer of the broker that the input holds nothing more. */
+  heard(topic: string): this {
+    const feed = this.feed(topic);
+    feed.lastStableOffset = feed.position;
+    feed.highWatermark = feed.position;
+    return this;
+  }
+
+  /** Processes until nothing is left to do at once. */
+  work(): this {
+    while (this.task.process(Number.POSITIVE_INFINITY) === 'worked');
+    return this;
+  }
+
+  /** Starts a commit if anything moved; the step, or null. */
+  seal(): Asked | null {
+    const before = this.steps.length;
+    this.task.commitIfDue(Number.MAX_SAFE_INTEGER);
+    return this.steps.length > before ? this.steps.at(-1)! : null;
+  }
+
+  /** Processes, commits, and returns what the committed step wrote to a topic. */
+  async step(topic: string): Promise<Written[]> {
+    const asked = this.work().seal();
+    if (asked === null) return [];
+    asked.confirm();
+    await this.task.settled();
+    return written(asked.step, topic);
+  }
+
+  #add(topic: string, partition: number, offset: number): Feed {
+    const feed = new Feed(topic, partition, offset, () => {});
+    this.#feeds.set(topic, feed);
+    this.#ends.set(topic, offset);
+    return feed;
+  }
+
+  #asked(step: SessionStep): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.steps.push({ step, confirm: resolve, refuse: reject });
+    });
+  }
+}
+
+function fetchedBytes(rows: readonly Given[], baseOffset: number): Buffer {
+  const writer = new BatchWriter({ batchBytesMax: Number.MAX_SAFE_INTEGER });
+  for (const { key = null, value = null, at = 1_000, headers = null } of rows) {
+    const [k, v] = [bytesOf(key), bytesOf(value)];
+    writer.append(at, k, k ? 0 : -1, k?.length ?? -1, v, v ? 0 : -1, v?.length ?? -1, headers);
+  }
+  let offset = baseOffset;
+  const batches = writer.take().map((pending) => {
+    const ids = { producerId: -1, producerEpoch: -1, baseSequence: -1 };
+    const bytes = Buffer.from(sealBatch(pending, { ...ids, transactional: 'plain' }));
+    bytes.writeBigInt64BE(BigInt(offset), 0);
+    offset += pending.records;
+    return bytes;
+  });
+  return Buffer.concat(batches);
+}
+
+function bytesOf(given: string | Buffer | null): Buffer | null {
+  return typeof given === 'string' ? Buffer.from(given) : given;
+}
+
+/** What a step writes to a topic, partition after partition. */
+export function written(step: SessionStep, topic: string): Written[] {
+  const rows: Written[] = [];
+  for (const output of step.outputs.filter((each) => each.topic === topic)) {
+    for (const batch of output.batches) {
+      const ids = { producerId: 1, producerEpoch: 0, baseSequence: 0 };
+      const bytes = sealBatch(batch, { ...ids, transactional: 'transactional' });
+      const cursor = new RecordCursor();
+      cursor.load(
+        parseFetched(bytes, {
+          fetchOffset: 0,
+          isolation: 'read_uncommitted',
+          abortedTransactions: null,
+        }),
+      );
+      while (cursor.next()) {
+        const { buffer, keyStart, keyEnd, valueStart, valueEnd } = cursor;
+        rows.push({
+          partition: output.partition,
+          key: keyStart < 0 ? null : Buffer.from(buffer.subarray(keyStart, keyEnd)),
+          value: valueStart < 0 ? null : Buffer.from(buffer.subarray(valueStart, valueEnd)),
+          at: cursor.timestamp,
+          headers: readHeaders(buffer, cursor.headersStart, cursor.headerCount),
+        });
+      }
+    }
+  }
+  return rows;
+}
+
+/** `key=value` with the value as text. */
+export function asText({ key, value }: Written): string {
+  return `${key}=${value}`;
+}
+
+/** `key=value` with the value as a long. */
+export function asCount({ key, value }: Written): string {
+  return `${key}=${value === null ? 'null' : value.readBigInt64BE()}`;
+}
