@@ -61,14 +61,15 @@ export function assignmentsFor(
   const ids = plans.map(({ id }) => id);
   const fingerprint = fingerprintOf(ids);
   const assigned = assignTasks(claiming, ids);
-  return members.map(({ memberId }) => {
+  return claiming.map(({ memberId, claims }) => {
     const tasks = assigned.get(memberId) ?? [];
     const given = new Set(tasks);
+    const revoked = claims.filter(({ task }) => !given.has(task)).length;
     return {
       memberId,
       assignment: encodeAssignment(ASSIGNMENT_VERSION, {
         partitions: partitionsOf(plans.filter(({ id }) => given.has(id))),
-        userData: encodeTasks({ tasks, fingerprint }),
+        userData: encodeTasks({ tasks, fingerprint, revoked }),
       }),
     };
   });

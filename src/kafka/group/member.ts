@@ -279,11 +279,15 @@ export class GroupMember {
     const tasks = given?.tasks ?? [];
     const foreign = tasks.filter((id) => !known.has(id));
     const differs = given !== null && given.fingerprint !== fingerprintOf(ids);
-    if (differs && this.#first === 'awaited' && this.#options.instanceId !== null) {
-      // A static member got the assignment of the process before it, made for another topology. The
-      // generation in its metadata has changed by now, so that joining again makes a rebalance.
+    // A newcomer claims nothing, so that nothing can be revoked from it.
+    const inherited = differs || (given !== null && given.revoked > 0);
+    if (inherited && this.#first === 'awaited' && this.#options.instanceId !== null) {
+      // A static member got the assignment of the process before it: made for another topology, or
+      // one that revoked tasks which that process did not live to let go, so that without another
+      // rebalance they would be nobody's. The generation in our metadata has changed by now, so
+      // that joining again makes one.
       this.#first = 'forced';
-      log.info({ groupId, foreign }, 'assignment of another topology: forcing a rebalance');
+      log.info({ groupId, foreign }, 'assignment of the process before: forcing a rebalance');
       return 'again';
     }
     if (foreign.length > 0) throw this.#otherTopology(foreign);

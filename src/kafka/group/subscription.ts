@@ -36,6 +36,8 @@ export interface AssignedTasks {
   readonly tasks: readonly string[];
   /** Of the leader's set of tasks: members of one topology agree on it. */
   readonly fingerprint: number;
+  /** How many tasks that the member claimed are not among `tasks`: it lets go and joins again. */
+  readonly revoked: number;
 }
 
 type Version = 0 | 1 | 2 | 3;
@@ -93,8 +95,8 @@ export function decodeClaims(userData: Buffer | null): Claim[] {
   return reader.array(() => ({ task: reader.string(), generation: reader.int32() }));
 }
 
-export function encodeTasks({ tasks, fingerprint }: AssignedTasks): Buffer {
-  const writer = new ByteWriter().int8(LAYOUT).int32(fingerprint);
+export function encodeTasks({ tasks, fingerprint, revoked }: AssignedTasks): Buffer {
+  const writer = new ByteWriter().int8(LAYOUT).int32(fingerprint).int32(revoked);
   return writer.array(tasks, (task) => writer.string(task)).done();
 }
 
@@ -103,7 +105,8 @@ export function decodeTasks(userData: Buffer | null): AssignedTasks | null {
   const reader = new ByteReader(userData);
   checkLayout(reader);
   const fingerprint = reader.int32();
-  return { fingerprint, tasks: reader.array(() => reader.string()) };
+  const revoked = reader.int32();
+  return { fingerprint, revoked, tasks: reader.array(() => reader.string()) };
 }
 
 /** FNV-1a over the sorted ids: equal for equal sets. */

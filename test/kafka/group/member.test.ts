@@ -154,6 +154,23 @@ describe('a static member', () => {
     expect(groupView().generation).toBe(2);
   });
 
+  test('that restarts before it let revoked tasks go frees them', async () => {
+    const a = await stage.joined({
+      name: 'a',
+      instanceId: 'i-a',
+      revoking: () => new Promise(() => {}),
+    });
+    const b = await stage.joined({ name: 'b', instanceId: 'i-b' });
+    await until(
+      () => a.events.some((event) => event.startsWith('revoked')),
+      () => a.events,
+    );
+    a.transport.stop();
+    a.owned.clear();
+    const again = await stage.joined({ name: 'a2', instanceId: 'i-a' });
+    await shared([2, 2], [again, b]);
+  });
+
   test('of another topology than the leader is refused', async () => {
     const a = await stage.joined({ name: 'a', instanceId: 'i-a' });
     const b = await stage.joined({ name: 'b', instanceId: 'i-b' });

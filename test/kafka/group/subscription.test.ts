@@ -100,7 +100,7 @@ describe('an assignment', () => {
         { topic: 'orders', partition: 3 },
         { topic: 'rates', partition: 0 },
       ],
-      userData: encodeTasks({ tasks: ['orders_0', 'orders_3'], fingerprint: 1 }),
+      userData: encodeTasks({ tasks: ['orders_0', 'orders_3'], fingerprint: 1, revoked: 0 }),
     });
     const { assignment } = AssignerProtocol.MemberAssignment.decode(encoded)!;
     expect(assignment).toEqual({ orders: [0, 3], rates: [0] });
@@ -121,8 +121,10 @@ describe('user data', () => {
       }),
     );
     fc.assert(
-      fc.property(fc.array(name, { maxLength: 5 }), int32, (tasks, fingerprint) => {
-        expect(decodeTasks(encodeTasks({ tasks, fingerprint }))).toEqual({ tasks, fingerprint });
+      fc.property(fc.array(name, { maxLength: 5 }), int32, fc.nat(9), (...parts) => {
+        const [tasks, fingerprint, revoked] = parts;
+        const given = { tasks, fingerprint, revoked };
+        expect(decodeTasks(encodeTasks(given))).toEqual(given);
       }),
     );
   });
