@@ -40,7 +40,8 @@ export interface Application {
 }
 
 /**
- * Starts one instance of an application and resolves when it has joined its group.
+ * Starts one instance of an application and resolves when it has joined its group, or was stopped
+ * by a signal before that.
  *
  * Creates missing internal topics. Rejects with `OPTION_INVALID` (every problem at once),
  * `CONNECTION_FAILED`, `TOPIC_MISMATCH`, `TOPOLOGY_INVALID`, or the registry's error; nothing keeps
@@ -61,11 +62,11 @@ export async function run(
     await cluster.start();
     const plan = await planApplication(built, cluster, options);
     const instance = new Instance({ plan, cluster, options, ports: contacts, log, listener });
-    await instance.start();
     if (signals === 'handle') stopOnSignals(instance);
+    await instance.start();
     return instance;
   } catch (cause) {
-    await cluster.close();
+    await cluster.close().catch(() => {});
     throw cause;
   }
 }

@@ -17,9 +17,10 @@ import { GroupMember } from '../kafka/group/member.ts';
 import type { Ports, Timer } from '../ports.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { ApplicationPlan } from './application-plan.ts';
-import type { InstanceState, RuntimeListener } from './listener.ts';
+import { guarded, type InstanceState, type RuntimeListener } from './listener.ts';
 import { Signal } from './signal.ts';
 import { TaskLife } from './task-life.ts';
+import { within } from './within.ts';
 
 export interface InstanceParts {
   readonly plan: ApplicationPlan;
@@ -43,11 +44,12 @@ export class Instance {
   #stopping: Promise<void> | null = null;
   #failure: EscapementError | null = null;
   #purgeTimer: Timer | null = null;
-  #assignedOnce = false;
+  #isAssigned = false;
   readonly #stopped: Promise<void>;
   #resolveStopped: () => void = () => {};
 
-  constructor(parts: InstanceParts) {
+  constructor(given: InstanceParts) {
+    const parts = { ...given, listener: guarded(given.listener, given.log) };
     this.#parts = parts;
     const { cluster, options, ports, log, plan } = parts;
     this.#signal = new Signal(ports.timers);
@@ -89,10 +91,25 @@ export class Instance {
     return [...this.#tasks.values()].filter((life) => life.isRunning).map((life) => life.id);
   }
 
-  /** Joins the group and begins to work. Rejects when the membership is refused. */
+  /**
+   * Joins the group and begins to work. When the membership is refused, closes everything and
+   * rejects; resolves when stopped meanwhile.
+   */
   async start(): Promise<void> {
     this.#setState('rebalancing');
-    await this.#member.start();
+    try {
+      await this.#member.start();
+    } catch (cause) {
+      if (this.#stopping === null) {
+        this.#failure = asEscapementError(cause);
+        await this.stop();
+        throw cause;
+      }
+    }
+    if (this.#stopping !== null) {
+      await this.#stopping;
+      return;
+    }
     this.#schedulePurge();
     this.#watchArrivals();
     void this.#loop();
@@ -154,7 +171,7 @@ export class Instance {
   }
 
   #assigned(ids: readonly string[]): void {
-    this.#assignedOnce = true;
+    this.#isAssigned = true;
     for (const id of ids) {
       if (this.#tasks.has(id) || this.#stopping !== null) continue;
       const life = new TaskLife({
@@ -182,6 +199,8 @@ export class Instance {
     const { log } = this.#parts;
     log.warn({ code: reason.code, reason: reason.message }, 'tasks lost');
     for (const life of this.#tasks.values()) life.drop('lost');
+    this.#isAssigned = false;
+    if (this.#stopping === null) this.#setState('rebalancing');
     this.#signal.wake();
   }
 
@@ -191,25 +210,34 @@ export class Instance {
   }
 
   async #close(): Promise<void> {
-    const { cluster, log, options } = this.#parts;
+    const { cluster, log } = this.#parts;
     this.#setState('stopping');
     this.#signal.wake();
     this.#purgeTimer?.cancel();
     await Promise.all([...this.#tasks.values()].map((life) => life.finish('stopped')));
-    const isDynamic = options.instanceId === null;
-    const leaves =
-      options.onClose === 'leave' || (options.onClose === 'dynamic-leave' && isDynamic);
-    await this.#member.stop({ leave: leaves ? 'leave' : 'stay' }).catch((error: unknown) => {
-      log.warn({ reason: String(error) }, 'leaving the group failed');
-    });
+    await this.#leave();
     await this.#fetcher.close();
-    await cluster.close();
+    await cluster.close().catch((error: unknown) => {
+      log.warn({ reason: String(error) }, 'closing the connections failed');
+    });
     this.#setState(this.#failure === null ? 'stopped' : 'failed');
     this.#resolveStopped();
   }
 
+  /** Bounded: without a coordinator the membership ends with its session. */
+  async #leave(): Promise<void> {
+    const { log, options, ports } = this.#parts;
+    const isDynamic = options.instanceId === null;
+    const leaves =
+      options.onClose === 'leave' || (options.onClose === 'dynamic-leave' && isDynamic);
+    const left = this.#member.stop({ leave: leaves ? 'leave' : 'stay' }).catch((error: unknown) => {
+      log.warn({ reason: String(error) }, 'leaving the group failed');
+    });
+    await within(ports.timers, options.stopTimeoutMs, left);
+  }
+
   #showState(): void {
-    if (this.#stopping !== null || !this.#assignedOnce) return;
+    if (this.#stopping !== null || !this.#isAssigned) return;
     const all = [...this.#tasks.values()];
     this.#setState(all.every((life) => life.isRunning) ? 'running' : 'rebalancing');
   }

@@ -1,5 +1,6 @@
-/** What an application can be told while it runs. Every callback is optional and must not throw. */
+/** What an application can be told while it runs. What a callback throws is logged, and no more. */
 import type { EscapementError } from '../errors.ts';
+import type { Log } from '../telemetry/log.ts';
 
 /**
  * created -> starting -> rebalancing <-> running -> stopping -> stopped, or failed from anywhere.
@@ -31,4 +32,23 @@ export interface RuntimeListener {
   readonly taskStarted?: (task: string) => void;
   readonly taskClosed?: (task: string, reason: 'revoked' | 'lost' | 'stopped') => void;
   readonly failed?: (error: EscapementError) => void;
+}
+
+/** The same listener, which never throws: a task must not fail because somebody watched it. */
+export function guarded(listener: RuntimeListener, log: Log): Required<RuntimeListener> {
+  const tell = (callback: keyof RuntimeListener, call: () => void): void => {
+    try {
+      call();
+    } catch (cause) {
+      log.error({ callback, reason: String(cause) }, 'a listener failed');
+    }
+  };
+  return {
+    stateChanged: (state) => tell('stateChanged', () => listener.stateChanged?.(state)),
+    restoreStarted: (event) => tell('restoreStarted', () => listener.restoreStarted?.(event)),
+    restoreEnded: (event) => tell('restoreEnded', () => listener.restoreEnded?.(event)),
+    taskStarted: (task) => tell('taskStarted', () => listener.taskStarted?.(task)),
+    taskClosed: (task, reason) => tell('taskClosed', () => listener.taskClosed?.(task, reason)),
+    failed: (error) => tell('failed', () => listener.failed?.(error)),
+  };
 }

@@ -25,6 +25,7 @@ import type { RuntimeListener } from './listener.ts';
 import { Task } from './task.ts';
 import { beginRun } from './task-run.ts';
 import { TaskStores } from './task-stores.ts';
+import { within } from './within.ts';
 
 export interface TaskLifeParts {
   readonly id: string;
@@ -60,6 +61,7 @@ export class TaskLife {
   readonly #stepIds: StepIds;
   #state: LifeState = 'assigning';
   #task: Task | null = null;
+  #finishing: Promise<void> | null = null;
   #fencedInARow = 0;
   #commitsAtFence = -1;
 
@@ -106,21 +108,28 @@ export class TaskLife {
     return task.plan.inputs.map((input, i) => ({ ...input, offset: task.committed.offsets[i]! }));
   }
 
-  /** Ends the task: what is released is committed if that is possible within the bound. */
-  async finish(reason: 'revoked' | 'stopped'): Promise<void> {
-    if (this.#state === 'ended' || this.#state === 'finishing') return;
+  /**
+   * Ends the task: what is released is committed if that is possible within the bound. Never
+   * rejects: what fails here runs again elsewhere.
+   */
+  finish(reason: 'revoked' | 'stopped'): Promise<void> {
+    this.#finishing ??= this.#finish(reason);
+    return this.#finishing;
+  }
+
+  async #finish(reason: 'revoked' | 'stopped'): Promise<void> {
+    if (this.#state === 'ended') return;
     const wasRunning = this.#state === 'running';
     this.#state = 'finishing';
-    if (wasRunning) {
-      const { timers } = this.#parts.ports;
-      let timer: { cancel(): void } | null = null;
-      const bound = new Promise<void>((resolve) => {
-        timer = timers.after(this.#parts.options.stopTimeoutMs, resolve);
-      });
-      await Promise.race([this.#task!.finish(), bound]);
-      (timer as { cancel(): void } | null)?.cancel();
+    const { ports, options, log } = this.#parts;
+    try {
+      if (wasRunning) await within(ports.timers, options.stopTimeoutMs, this.#task!.finish());
+    } catch (cause) {
+      const { code, message } = asEscapementError(cause);
+      log.error({ task: this.id, code, reason: message }, 'the last step failed');
     }
-    this.#end(reason);
+    // Lost meanwhile: then it has ended already.
+    if (this.#state === 'finishing') this.#end(reason);
   }
 
   /** Ends the task at once, without a commit. */
@@ -191,6 +200,7 @@ export class TaskLife {
     const { log, group, plan, cluster, options } = this.#parts;
     log.warn({ task: this.id, code: failure.code, reason: failure.message }, 'step failed');
     await task.settled();
+    if (!this.#isOpen) return;
     if (!this.#mayRecover(task, failure)) return;
     if (this.#decisionOn(failure) === 'abort') await this.#session.abort().catch(() => {});
     const taskPlan = plan.task(this.id);
@@ -228,7 +238,10 @@ export class TaskLife {
         await attempt();
         return;
       } catch (cause) {
-        if (!this.#isOpen || !this.#mayRecover(this.#task, asEscapementError(cause))) return;
+        const error = asEscapementError(cause);
+        if (!this.#isOpen || !this.#mayRecover(this.#task, error)) return;
+        const { log } = this.#parts;
+        log.warn({ task: this.id, code: error.code, reason: error.message }, 'task tried again');
       }
       await this.#parts.ports.timers.sleep(pause);
     }

@@ -11,7 +11,7 @@
  */
 
 import type { Options } from '../config/options.ts';
-import { type EscapementError, invariant } from '../errors.ts';
+import { asEscapementError, type EscapementError, invariant } from '../errors.ts';
 import type { TransactionalSession } from '../kafka/producer/session.ts';
 import type { Clock } from '../ports.ts';
 import { encodeMetadata, type StepIds } from '../transaction/step-id.ts';
@@ -190,12 +190,10 @@ export class Task {
     const outputs = scope.seal();
     this.#committing = session
       .commit({ outputs, offsets: this.#offsetsOf(sealed) })
-      .then(
-        () => this.#confirmed(sealed),
-        (error: EscapementError) => {
-          this.#failure = error;
-        },
-      )
+      .then(() => this.#confirmed(sealed))
+      .catch((cause: unknown) => {
+        this.#failure = asEscapementError(cause);
+      })
       .finally(() => {
         this.#committing = null;
         this.#parts.wake();

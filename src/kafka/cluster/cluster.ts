@@ -60,6 +60,7 @@ export class Cluster {
   readonly #looking = new Map<string, Promise<TopicState>>();
   #brokerCount = 0;
   #controller: NodeId = 'any';
+  #state: 'open' | 'closed' = 'open';
 
   constructor(options: ClusterOptions) {
     this.ports = options.ports;
@@ -93,8 +94,9 @@ export class Cluster {
     );
   }
 
-  /** Closes the transport: requests under way reject. */
+  /** Closes the transport: requests under way reject, and lookups that go on repeating end. */
   close(): Promise<void> {
+    this.#state = 'closed';
     return this.#transport.close();
   }
 
@@ -110,7 +112,7 @@ export class Cluster {
 
   /**
    * One request, one answer, no repetition. A body that differs by version is given as a function.
-   * Rejects with `TransportError`, `BROKER_TOO_OLD` or `PROTOCOL_MALFORMED`.
+   * Rejects with `TransportError`, `BROKER_TOO_OLD` or `PROTOCOL_MALFORMED`; `CLOSED` after `close`.
    */
   send<Req, Res>(
     node: NodeId,
@@ -118,6 +120,9 @@ export class Cluster {
     body: NoInfer<Req> | ((version: number) => NoInfer<Req>),
     options: SendOptions,
   ): Promise<Res> {
+    if (this.#state === 'closed') {
+      return Promise.reject(new EscapementError('CLOSED', 'The connection to Kafka was closed.'));
+    }
     let version: number | null;
     try {
       version = this.#versions.known(node, api, options);
