@@ -36,8 +36,8 @@ export interface TaskParts {
   readonly wake: () => void;
 }
 
-/** Why the task asks for a commit. */
-export type CommitReason = 'due' | 'close';
+/** Between two looks at the clock, which begin with each record: user code may be slow. */
+const RECORDS_PER_LOOK_MAX = 32;
 
 /** How the resolution of an unknown outcome ended. */
 export type Resolution = 'committed' | 'undone' | 'another-owner';
@@ -90,12 +90,15 @@ export class Task {
     const { execution, queue, scope } = this.#run;
     const { clock, options, stores } = this.#parts;
     let count = 0;
+    let lookAt = 1;
     while (execution.hasRoom && scope.bytes < options.stagedBytesMax) {
       const input = execution.takeRedo() ?? queue.next();
       if (input === null) break;
       execution.run(input);
       count += 1;
-      if ((count & 127) === 0 && clock.monotonic() >= deadline) break;
+      if (count < lookAt) continue;
+      if (clock.monotonic() >= deadline) break;
+      lookAt += Math.min(count, RECORDS_PER_LOOK_MAX);
     }
     // The undo log then holds one entry per row and step, not one per write.
     if (count > 0) stores.release(execution.releasedSlot);
