@@ -152,6 +152,16 @@ describeReal('billing on a Kafka of its own', () => {
       expect(await run.ended(), run.stderr).toBe(0);
       expect(reportOf(run)).toMatchObject({ ...EXACT, events: 60_000, kills: 3 });
       expect(await leftovers(kafka.bootstrap)).toEqual([]);
+
+      // A broker that is gone does not keep Ctrl-C from working.
+      const last = launchBilling(['--events', '200000', '--broker', kafka.bootstrap]);
+      await last.said(/2 instances bill/, 60_000);
+      await kafka.kill();
+      const begun = performance.now();
+      last.signal('SIGINT');
+      expect(await last.ended(), last.stderr).toBe(130);
+      expect(performance.now() - begun).toBeLessThan(20_000);
+      expect(survivors(last)).toEqual([]);
     } finally {
       await kafka.stop();
     }

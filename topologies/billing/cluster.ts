@@ -1,6 +1,7 @@
 /** The launcher's dealings with the cluster: topics, input records, committed offsets. kafkajs does them. */
 import { type Admin, Kafka, type KafkaJSDeleteGroupsError, logLevel, type Producer } from 'kafkajs';
 import { leaveGroup } from './leave-group.ts';
+import { requestOnce } from './one-request.ts';
 import { UsageError } from './options.ts';
 
 export const TOPICS = ['usage-events', 'invoices', 'usage-late', 'usage-dead'] as const;
@@ -21,6 +22,8 @@ export interface InputRecord {
 const KEEP_OLD_EVENTS = [{ name: 'retention.ms', value: '-1' }];
 
 const SEND_RECORDS_MAX = 2_000;
+const API_VERSIONS = { apiKey: 18, version: 0 };
+const REACH_TIMEOUT_MS = 3_000;
 const LED_TIMEOUT_MS = 30_000;
 /** Longer than the session of a billing process. */
 const GROUP_TIMEOUT_MS = 15_000;
@@ -206,28 +209,13 @@ function isOfThisRun(topic: string): boolean {
 
 /** kafkajs would retry for long; a wrong address is said at once. */
 async function assertReachable(address: string): Promise<void> {
-  const { connect } = await import('node:net');
-  const cut = address.lastIndexOf(':');
-  await new Promise<void>((resolve, reject) => {
-    const socket = connect({
-      host: address.slice(0, cut),
-      port: Number(address.slice(cut + 1)),
-      timeout: 3_000,
-    });
-    const fail = (why: string): void => {
-      socket.destroy();
-      reject(
-        new UsageError(
-          `No Kafka broker answers at ${address} (${why}): start one there, or leave --broker ` +
-            `away to use the embedded broker.`,
-        ),
-      );
-    };
-    socket.once('connect', () => {
-      socket.end();
-      resolve();
-    });
-    socket.once('error', (error) => fail(error.message));
-    socket.once('timeout', () => fail('no answer within 3 s'));
-  });
+  try {
+    await requestOnce(address, { ...API_VERSIONS, body: [], timeoutMs: REACH_TIMEOUT_MS });
+  } catch (cause) {
+    throw new UsageError(
+      `No Kafka broker answers at ${address} (${(cause as Error).message}): start one there, or ` +
+        `leave --broker away to use the embedded broker.`,
+      { cause },
+    );
+  }
 }

@@ -2,6 +2,7 @@
  * The input of a run, from a seed or from a file: the same sequence each time it is read, so that
  * nothing of it is held in memory. Read once to count, once to write, once to judge.
  */
+import { setImmediate } from 'node:timers/promises';
 import { avro, type Registry } from 'escapement';
 import { type InputRecord, PARTITIONS } from './cluster.ts';
 import { partitionOfCustomer } from './customer-partition.ts';
@@ -10,6 +11,9 @@ import type { BillingOptions } from './options.ts';
 import { readUsage } from './read-jsonl.ts';
 import { usageSchema } from './schemas.ts';
 import type { Usage } from './usage.ts';
+
+/** Records made before signals and sockets get their turn. */
+const RECORDS_PER_TURN = 10_000;
 
 export interface UsageRecord extends InputRecord {
   readonly key: Buffer;
@@ -77,8 +81,11 @@ async function usageEncoder(registry: Registry): Promise<Encode> {
 
 async function* generated(options: BillingOptions, encode: Encode): AsyncGenerator<UsageRecord> {
   const { events, customers, seed } = options;
+  let count = 0;
   for (const made of generateUsage({ events, customers, seed, partitions: PARTITIONS })) {
     const { partition, usage, damage } = made;
+    count += 1;
+    if (count % RECORDS_PER_TURN === 0) await setImmediate();
     const value = encode(usage);
     yield {
       partition,

@@ -8,6 +8,9 @@ import { billing } from './topology.ts';
 /** Bills are made of events up to ten years old; the broker must keep their state as long. */
 const OLDEST_USAGE_MS = 10 * 365 * 86_400_000;
 
+/** A launcher that was killed itself kills nobody. */
+const FROZEN_MS_MAX = 60_000;
+
 const command = new Command('billing-instance')
   .description('Bills usage events from a Kafka broker until SIGTERM.')
   .requiredOption('--broker <host:port>', 'Kafka broker')
@@ -36,10 +39,11 @@ function tell(message: InstanceMessage, told?: () => void): void {
   else process.send(message, undefined, undefined, () => told?.());
 }
 
-/** Blocks the event loop for good while a record is in hand; the launcher kills what is left. */
+/** Blocks the event loop while a record is in hand; the launcher kills what is left. */
 function freeze(partition: number, offset: number): void {
   tell({ kind: 'frozen', partition, offset });
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, FROZEN_MS_MAX);
+  process.exit(1);
 }
 
 function tellState(state: string): void {
@@ -50,6 +54,15 @@ process.on('message', (message: FreezeRequest) => {
   recordsUntilFreeze = message.afterRecords;
   tell({ kind: 'armed' });
 });
+
+// The launcher was killed: nobody else would end this process. It may die at any instruction.
+const launcherGone = (): void => process.exit(1);
+process.on('disconnect', launcherGone);
+
+function disconnect(): void {
+  process.removeListener('disconnect', launcherGone);
+  process.disconnect?.();
+}
 
 const topology = billing(registryAt(options.registry), ({ partition, offset }) => {
   recordsUntilFreeze -= 1;
@@ -72,11 +85,11 @@ try {
   });
   tellState(application.state);
   await application.stopped();
-  process.disconnect?.();
+  disconnect();
 } catch (error) {
   const code = error instanceof EscapementError ? error.code : 'UNEXPECTED';
   const reason = error instanceof Error ? error.message : String(error);
   process.exitCode = 1;
-  tell({ kind: 'failed', code, reason }, () => process.disconnect?.());
+  tell({ kind: 'failed', code, reason }, disconnect);
   if (process.send === undefined) console.error(`${code}: ${reason}`);
 }

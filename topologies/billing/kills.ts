@@ -77,7 +77,7 @@ async function killDuring(part: readonly InputRecord[], options: ReleaseOptions)
   const victim = pickVictim(part, options);
   const mine = part.filter(({ partition }) => victim.partitions.includes(partition)).length;
   const after = 1 + random.below(mine);
-  await victim.freezeAfter(after);
+  await within(victim.freezeAfter(after), `${victim.instanceId} was not told`, options);
   const frozen = victim.frozen();
   await cluster.write(part);
   await within(frozen, `${victim.instanceId} did not reach record ${after}`, options);

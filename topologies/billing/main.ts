@@ -30,6 +30,8 @@ async function main(): Promise<number> {
 
 try {
   process.exitCode = await main();
+  // Requests to a broker that has gone would keep the process.
+  if (process.exitCode === EXIT_INTERRUPTED) process.exit();
 } catch (error) {
   if (error instanceof HelpShown) {
     process.exitCode = 0;

@@ -21,6 +21,8 @@ export interface FreezeRequest {
   readonly afterRecords: number;
 }
 
+/** Starts in a row that find no broker; each tries for some seconds. */
+const UNREACHED_MAX = 5;
 const PROGRAM = fileURLToPath(new URL('./instance.js', import.meta.url));
 
 export class BillingProcess {
@@ -32,7 +34,9 @@ export class BillingProcess {
   #state = 'created';
   #tasks: readonly string[] = [];
   #ending = false;
-  #reason: string | null = null;
+  #ended = false;
+  #failure: { readonly code: string; readonly reason: string } | null = null;
+  #unreached = 0;
   #waiting: { matches(message: InstanceMessage): boolean; resolve(): void }[] = [];
 
   constructor(instanceId: string, args: readonly string[], failed: (error: Error) => void) {
@@ -50,8 +54,11 @@ export class BillingProcess {
     return this.#state === 'running';
   }
 
+  /** Not after `end`. */
   start(): void {
+    if (this.#ended) return;
     this.#ending = false;
+    this.#failure = null;
     this.#state = 'starting';
     this.#tasks = [];
     const child = spawn(
@@ -64,11 +71,9 @@ export class BillingProcess {
     this.#exit = new Promise((resolve) => {
       child.on('error', (error) => this.#failed(error));
       child.on('exit', (code) => {
+        const died = this.#ending ? null : this.#state;
         this.#state = 'exited';
-        if (!this.#ending) {
-          const why = this.#reason ?? `exit code ${code}`;
-          this.#failed(new Error(`instance ${this.instanceId} ended by itself: ${why}`));
-        }
+        if (died !== null) this.#diedAs(died, code);
         resolve(code);
       });
     });
@@ -93,11 +98,33 @@ export class BillingProcess {
     await this.#exit;
   }
 
+  /** SIGKILL, for good: a run that is still under way cannot start it again. */
+  async end(): Promise<void> {
+    this.#ended = true;
+    await this.kill();
+  }
+
   /** SIGTERM; resolves with the exit code. */
   async stop(): Promise<number | null> {
     this.#ending = true;
     this.#child?.kill('SIGTERM');
     return await this.#exit;
+  }
+
+  /**
+   * It ended by itself, which is a failure. But a process that starts while its broker is restarted
+   * is started again, as any supervisor would.
+   */
+  #diedAs(state: string, code: number | null): void {
+    const { code: errorCode, reason } = this.#failure ?? { code: 'no reason', reason: `${code}` };
+    if (state === 'starting' && errorCode === 'CONNECTION_FAILED') {
+      this.#unreached += 1;
+      if (this.#unreached <= UNREACHED_MAX) {
+        this.start();
+        return;
+      }
+    }
+    this.#failed(new Error(`instance ${this.instanceId} ended by itself: ${errorCode}: ${reason}`));
   }
 
   #hear(matches: (message: InstanceMessage) => boolean): Promise<void> {
@@ -111,7 +138,8 @@ export class BillingProcess {
       this.#state = message.state;
       this.#tasks = message.tasks;
     }
-    if (message.kind === 'failed') this.#reason = `${message.code}: ${message.reason}`;
+    if (message.kind === 'failed') this.#failure = message;
+    if (this.isRunning) this.#unreached = 0;
     this.#waiting = this.#waiting.filter(({ matches, resolve }) => {
       if (!matches(message)) return true;
       resolve();

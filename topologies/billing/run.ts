@@ -31,6 +31,8 @@ const POLL_MS = 50;
 const DRAIN_STALL_MS = 90_000;
 const STOP_ORDER_MS = 15_000;
 const END_MS = 2_000;
+const INTERRUPT_MS = 3_000;
+const CLOSE_MS = 10_000;
 
 /** Thrown inside the run when the user asked for its end. */
 class Interrupted extends Error {}
@@ -40,6 +42,7 @@ export class BillingRun {
   readonly #progress: ProgressLine;
   readonly #closers: (() => Promise<unknown>)[] = [];
   readonly #processes: BillingProcess[] = [];
+  readonly #interruption: Promise<void>;
   #interrupted = false;
   #failure: Error | null = null;
   #onInterrupt: () => void = () => {};
@@ -47,6 +50,9 @@ export class BillingRun {
   constructor(options: BillingOptions, progress: ProgressLine) {
     this.#options = options;
     this.#progress = progress;
+    this.#interruption = new Promise((resolve) => {
+      this.#onInterrupt = resolve;
+    });
   }
 
   /** Ends the run at its next look; what was started is closed by `close`. */
@@ -59,25 +65,46 @@ export class BillingRun {
   async untilInterrupted(): Promise<void> {
     if (this.#options.broker !== null || this.#interrupted) return;
     this.#progress.step('the embedded broker stays up until Ctrl-C');
-    await new Promise<void>((resolve) => {
-      this.#onInterrupt = resolve;
-    });
+    await this.#interruption;
   }
 
   async execute(): Promise<RunResult | 'interrupted'> {
+    const bound = this.#interruptionBound();
     try {
-      return await this.#execute();
+      return await Promise.race([this.#execute(), bound.passed]);
     } catch (error) {
       if (this.#interrupted) return 'interrupted';
       throw error;
+    } finally {
+      bound.cancel();
     }
+  }
+
+  /** Passes some time after an interruption: a broker that has gone may hold the run at any await. */
+  #interruptionBound() {
+    let cancel = (): void => {};
+    let isOver = false;
+    const passed = new Promise<'interrupted'>((resolve) => {
+      void this.#interruption.then(() => {
+        if (isOver) return;
+        const timer = systemPorts.timers.after(INTERRUPT_MS, () => resolve('interrupted'));
+        cancel = () => timer.cancel();
+      });
+    });
+    return {
+      passed,
+      cancel: () => {
+        isOver = true;
+        cancel();
+      },
+    };
   }
 
   /** Ends what still runs and closes everything that was started, newest first. */
   async close(): Promise<void> {
     await Promise.all(this.#processes.map((process) => this.#end(process)));
     for (const close of this.#closers.splice(0).reverse()) {
-      await close().catch((error: unknown) => this.#progress.step(`while closing: ${error}`));
+      await inTime(close).catch((error: unknown) => this.#progress.step(`while closing: ${error}`));
     }
   }
 
@@ -155,6 +182,7 @@ export class BillingRun {
   }
 
   #startProcesses(broker: string, registryUrl: string): void {
+    this.#check();
     const args = [
       ...['--broker', broker, '--registry', registryUrl, '--application-id', APPLICATION_ID],
       // A short interval, so that the instances share the work soon; leaving frees the group.
@@ -228,7 +256,7 @@ export class BillingRun {
   /** On a broker that stays up a process ends its step and leaves its group, if it can. */
   async #end(process: BillingProcess): Promise<void> {
     if (this.#options.broker !== null) await this.#stopInTime(process, END_MS);
-    await process.kill();
+    await process.end();
   }
 
   async #stopInTime(
@@ -263,4 +291,15 @@ export class BillingRun {
       isExact: lost + duplicated + wrong === 0 && kills === this.#options.kills,
     };
   }
+}
+
+async function inTime(close: () => Promise<unknown>): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    const timer = systemPorts.timers.after(CLOSE_MS, () =>
+      reject(new Error(`not done within ${CLOSE_MS / 1_000} s`)),
+    );
+    close()
+      .then(() => resolve(), reject)
+      .finally(() => timer.cancel());
+  });
 }

@@ -1,9 +1,10 @@
 /** `npm start` as a process, on the embedded broker: its command line, files, report and Ctrl-C. */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { build, endAll, launchBilling, pressCtrlC, survivors } from './launched.ts';
+import { build, endAll, launchBilling, survivors } from './launched.ts';
 
 const HOUR = 3_600_000;
 const RUN_MS = 60_000;
@@ -67,6 +68,21 @@ describe('the command line', () => {
     expect(performance.now() - begun).toBeLessThan(8_000);
     expect(run.stderr).toMatch(/No Kafka broker answers at 127\.0\.0\.1:1 .*start one there/);
     expect(run.stderr).not.toMatch(/^\s+at /m);
+  });
+
+  it('says that what listens at the address is no broker, or does not answer', async () => {
+    const answers = { foreign: 'HTTP/1.1 400 Bad Request\r\n\r\n', mute: '' };
+    const says = { foreign: /does not speak the Kafka protocol/, mute: /no answer within 3 s/ };
+    for (const kind of ['foreign', 'mute'] as const) {
+      const server = createServer((socket) => socket.write(answers[kind]));
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+      const { port } = server.address() as AddressInfo;
+      const run = launchBilling(['--broker', `127.0.0.1:${port}`]);
+      expect(await run.ended()).toBe(2);
+      expect(run.stderr).toContain(`No Kafka broker answers at 127.0.0.1:${port}`);
+      expect(run.stderr).toMatch(says[kind]);
+      server.close();
+    }
   });
 
   it('names the registry that does not answer', async () => {
@@ -149,7 +165,8 @@ describe('a run', () => {
       const input = join(folder, 'usage.jsonl');
       const invoices = join(folder, 'invoices.jsonl');
       writeFileSync(input, lines.join('\n'));
-      const args = ['--input', input, '--invoices', invoices, '--kills', '0', '--json'];
+      const files = ['--input', input, '--invoices', invoices];
+      const args = [...files, '--kills', '0', '--instances', '1', '--json'];
       const run = launchBilling(args);
       expect(await run.ended(), run.stderr).toBe(0);
       const rejected = run.stderr.split('\n').filter((line) => line.includes('rejected'));
@@ -174,30 +191,16 @@ describe('a run', () => {
     },
     RUN_MS,
   );
-
-  it(
-    'prints a table without --json, for a file with nothing in it too',
-    async () => {
-      const input = join(folder, 'empty.jsonl');
-      writeFileSync(input, '\n\n');
-      const run = launchBilling(['--input', input, '--kills', '0']);
-      expect(await run.ended(), run.stderr).toBe(0);
-      expect(run.stdout).toMatch(/\| events +\| +0 \|/);
-      expect(run.stdout).toMatch(/Exact/);
-    },
-    RUN_MS,
-  );
 });
 
 describe('Ctrl-C', () => {
-  it.each(['the launcher alone', 'the whole process group'])(
-    'that reaches %s ends the run and its processes within seconds',
-    async (whom) => {
+  it(
+    'ends a run and its processes within seconds',
+    async () => {
       const run = launchBilling(['--events', '200000']);
       await run.said(/kill 1 of 3/, RUN_MS);
       const begun = performance.now();
-      if (whom === 'the launcher alone') run.signal('SIGINT');
-      else pressCtrlC(run);
+      run.signal('SIGINT');
       expect(await run.ended(), run.stderr).toBe(130);
       expect(performance.now() - begun).toBeLessThan(5_000);
       expect(survivors(run)).toEqual([]);
@@ -207,10 +210,26 @@ describe('Ctrl-C', () => {
   );
 
   it(
+    'is not needed by the processes of a launcher that is killed',
+    async () => {
+      const run = launchBilling(['--events', '200000', '--instances', '1']);
+      await run.said(/instances? bill/, RUN_MS);
+      run.signal('SIGKILL');
+      await expect.poll(() => survivors(run), { timeout: 5_000 }).toEqual([]);
+      expect(await run.ended()).toBe('SIGKILL');
+    },
+    RUN_MS,
+  );
+
+  it(
     'ends the waiting of --keep with the exit code of the run',
     async () => {
-      const run = launchBilling(['--events', '300', '--kills', '0', '--keep']);
+      const input = join(folder, 'empty.jsonl');
+      writeFileSync(input, '\n\n');
+      const run = launchBilling(['--input', input, '--kills', '0', '--instances', '1', '--keep']);
       await run.said(/stays up until Ctrl-C/, RUN_MS);
+      expect(run.stdout).toMatch(/\| events +\| +0 \|/);
+      expect(run.stdout).toMatch(/Exact/);
       run.signal('SIGINT');
       expect(await run.ended(), run.stderr).toBe(0);
       expect(survivors(run)).toEqual([]);
