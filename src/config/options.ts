@@ -34,7 +34,7 @@ export interface Options {
    * leaves; with one it stays a member until its session ends, so that a restart moves no task.
    */
   readonly onClose: 'dynamic-leave' | 'leave' | 'stay';
-  /** Largest key and value of one output record together. */
+  /** Largest output record: key, value and headers together. */
   readonly recordBytesMax: number;
   /** Encoded bytes at which a batch is closed; at most the topics' `max.message.bytes`. */
   readonly batchBytesMax: number;

@@ -75,7 +75,7 @@ export class RecordPolicies {
     effects.append(
       topic,
       partition,
-      Math.max(0, record.meta.timestamp),
+      isEventTime(record.meta.timestamp) ? record.meta.timestamp : 0,
       key,
       record.keyStart,
       record.keyEnd,
@@ -115,13 +115,19 @@ function reasonHeaders(record: AnyRec, error: EscapementError): Header[] {
   ];
 }
 
+/** Event times are whole and exact: stream time is compared, committed and read back. */
+export function isEventTime(timestamp: number): boolean {
+  return timestamp >= 0 && timestamp <= Number.MAX_SAFE_INTEGER;
+}
+
 /** Wraps what a record's processing threw, once, with the record's coordinates. */
 export function recordError(cause: unknown, task: string, record: AnyRec): EscapementError {
   const { topic, partition, offset } = record.meta;
   const at = { task, topic, partition, offset };
   const place = `${topic}-${partition}@${offset}`;
-  if (cause instanceof EscapementError) {
-    if (cause.decision !== 'record') return cause;
+  if (cause instanceof EscapementError && cause.decision === 'stop') return cause;
+  // Any other decision is on a request, and none is made here: user code passes on a foreign error.
+  if (cause instanceof EscapementError && cause.decision === 'record') {
     const code =
       cause.code === 'SERDE_FAILED' || cause.code === 'SCHEMA_UNKNOWN'
         ? 'RECORD_UNDECODABLE'

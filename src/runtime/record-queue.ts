@@ -50,6 +50,7 @@ class InputPartition {
       return false;
     }
     const { source } = entry;
+    this.#failure = undefined;
     const timestamp =
       source.timestamp === null ? cursor.timestamp : this.#extract(source.timestamp);
     this.head = {

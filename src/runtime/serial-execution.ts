@@ -9,7 +9,7 @@ import { EscapementError } from '../errors.ts';
 import type { AnyRec } from '../topology/node.ts';
 import type { Execution, ExecutionParts } from './execution.ts';
 import type { Input } from './input.ts';
-import { recordError } from './record-policy.ts';
+import { isEventTime, recordError } from './record-policy.ts';
 
 export class SerialExecution implements Execution {
   readonly hasRoom = true;
@@ -82,9 +82,12 @@ export class SerialExecution implements Execution {
   }
 }
 
-/** A negative event time is a record error, as in Kafka Streams (FailOnInvalidTimestamp). */
+/**
+ * A negative event time is a record error, as in Kafka Streams (FailOnInvalidTimestamp); so is one
+ * that a number cannot hold exactly, the stream time would be lost with it.
+ */
 export function checkTime({ record, extractorFailure }: Input): void {
-  if (record.timestamp >= 0) return;
+  if (isEventTime(record.timestamp)) return;
   if (extractorFailure !== undefined) throw extractorFailure;
   throw new EscapementError(
     'TIMESTAMP_INVALID',

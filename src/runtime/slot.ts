@@ -4,7 +4,7 @@
  */
 import type { Header } from '../kafka/records/headers.ts';
 import type { AnyRec } from '../topology/node.ts';
-import type { OutputTopic, StepScope } from '../transaction/scope.ts';
+import { encodedBytes, type OutputTopic, type StepScope } from '../transaction/scope.ts';
 import type { Effects } from './context.ts';
 import type { DeferTarget } from './graph.ts';
 import type { Input } from './input.ts';
@@ -39,7 +39,8 @@ export class SlotEffects implements Effects {
     valueEnd: number,
     headers: readonly Header[] | null,
   ): void {
-    this.#scope.checkSize(topic, partition, keyEnd - keyStart + (valueEnd - valueStart));
+    const bytes = encodedBytes(keyEnd - keyStart, valueEnd - valueStart, headers);
+    this.#scope.checkSize(topic, partition, bytes);
     this.#effects.push({
       topic,
       partition,

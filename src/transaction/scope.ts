@@ -50,12 +50,26 @@ export class OutputTopic {
 export interface ScopeOptions {
   /** Bytes at which a batch is closed and the next begun. */
   readonly batchBytesMax: number;
-  /** Largest encoded record, key and value together. */
+  /** Largest encoded record: key, value and headers together. */
   readonly recordBytesMax: number;
 }
 
 /** Encoded overhead of a record beside key and value, roughly; for the byte bound only. */
 const RECORD_OVERHEAD_BYTES = 16;
+
+/** What `recordBytesMax` bounds. */
+export function encodedBytes(
+  keyBytes: number,
+  valueBytes: number,
+  headers: readonly Header[] | null,
+): number {
+  let bytes = keyBytes + valueBytes;
+  if (headers === null) return bytes;
+  for (const { key, value } of headers) {
+    bytes += Buffer.byteLength(key) + (value === null ? 0 : value.length);
+  }
+  return bytes;
+}
 
 export class StepScope {
   readonly #options: ScopeOptions;
@@ -115,7 +129,7 @@ export class StepScope {
     valueEnd: number,
     headers: readonly Header[] | null,
   ): void {
-    const bytes = keyEnd - keyStart + (valueEnd - valueStart);
+    const bytes = encodedBytes(keyEnd - keyStart, valueEnd - valueStart, headers);
     this.checkSize(topic, partition, bytes);
     const writer = topic.writers[partition] ?? this.#writerOf(topic, partition);
     if (writer.markedSlot !== this.#slot) {
