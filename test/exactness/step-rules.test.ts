@@ -17,10 +17,17 @@ const ROWS: readonly Row[] = [
   ['b', 'x'],
   ['a', 'x'],
 ];
-const OF_A_TRANSACTION = [addPartitionsToTxn, addOffsetsToTxn, produce, txnOffsetCommit, endTxn];
+const OF_A_TRANSACTION = new Set(
+  [addPartitionsToTxn, addOffsetsToTxn, produce, txnOffsetCommit, endTxn].map(({ key }) => key),
+);
 
 let lab: Lab;
 afterEach(() => lab?.close());
+
+/** Requests of transactions that were sent so far. */
+function transactional(wire: Wire): number {
+  return wire.journal.filter(({ request }) => OF_A_TRANSACTION.has(request.apiKey)).length;
+}
 
 async function running(): Promise<Wire> {
   lab = await Lab.open({ in: 1, out: 1 });
@@ -116,10 +123,11 @@ test.each([addPartitionsToTxn, addOffsetsToTxn, produce, txnOffsetCommit, endTxn
     });
     await lab.reached(2 * ROWS.length);
     const fence = wire.sent(initProducerId).find((each) => each.sentAt > sentAt)!;
-    const keys = new Set(OF_A_TRANSACTION.map(({ key }) => key));
     const sent = wire.journal.filter(
       (each) =>
-        keys.has(each.request.apiKey) && each.sentAt > answeredAt && each.sentAt < fence.answeredAt,
+        OF_A_TRANSACTION.has(each.request.apiKey) &&
+        each.sentAt > answeredAt &&
+        each.sentAt < fence.answeredAt,
     );
     expect(sent).toEqual([]);
     expect(await lab.counts()).toEqual(folded([...ROWS, ...ROWS]));
@@ -159,18 +167,16 @@ test('the commit of offsets names generation, member and instance', async () => 
 
 test('an idle task opens no transaction', async () => {
   const wire = await running();
-  const keys = new Set(OF_A_TRANSACTION.map(({ key }) => key));
-  const count = () => wire.journal.filter(({ request }) => keys.has(request.apiKey)).length;
   await until(
     () => lab.broker.listTransactions().every(({ state }) => state === 'CompleteCommit'),
     () => 'the transaction does not end',
   );
-  const [sent, beats] = [count(), wire.sent(heartbeat).length];
+  const [sent, beats] = [transactional(wire), wire.sent(heartbeat).length];
   await until(
     () => wire.sent(heartbeat).length > beats + 2,
     () => 'no heartbeats',
   );
-  expect(count()).toBe(sent);
+  expect(transactional(wire)).toBe(sent);
 });
 
 test('no transaction is open while user code is awaited', async () => {
@@ -196,13 +202,13 @@ test('no transaction is open while user code is awaited', async () => {
     () => hold.waiting === 1,
     () => 'the call did not begin',
   );
-  const [sent, beats] = [wire.sent(addPartitionsToTxn).length, wire.sent(heartbeat).length];
+  const [sent, beats] = [transactional(wire), wire.sent(heartbeat).length];
   await until(
     () => wire.sent(heartbeat).length > beats + 2,
     () => 'no heartbeats',
   );
   expect(lab.broker.listTransactions().map(({ state }) => state)).toEqual(['CompleteCommit']);
-  expect(wire.sent(addPartitionsToTxn).length).toBe(sent);
+  expect(transactional(wire)).toBe(sent);
   expect(lab.offset().offset).toBe(1);
   hold.open();
   await lab.reached(3);
