@@ -9,12 +9,14 @@
  *     is synchronous.
  * I2. A position passes control batches and aborted records only after everything before them ran.
  */
-import { EscapementError } from '../errors.ts';
+import { asEscapementError, EscapementError } from '../errors.ts';
 import type { PartitionFeed } from '../kafka/fetch/fetcher.ts';
 import { readHeaders } from '../kafka/records/headers.ts';
 import type { FetchedRecords } from '../kafka/records/parse-fetched.ts';
 import { RecordCursor } from '../kafka/records/record-cursor.ts';
+import type { Ports } from '../ports.ts';
 import type { Serde } from '../serde/serde.ts';
+import type { Log } from '../telemetry/log.ts';
 import type { SourceNode, TimestampExtractor } from '../topology/node.ts';
 import { type Header, Origin, Rec } from '../topology/record.ts';
 import type { Process } from './context.ts';
@@ -108,23 +110,28 @@ function headerReader(buffer: Buffer, start: number, count: number): () => reado
   return () => readHeaders(buffer, start, count);
 }
 
+export interface RecordQueueOptions {
+  readonly entries: readonly QueueEntry[];
+  readonly ports: Ports;
+  readonly log: Log;
+  /** Told when a chunk is used up: reading goes on at `offset`. */
+  readonly passed: (index: number, offset: number) => void;
+  /** Schemas cannot be made ready, and asking again cannot mend it. */
+  readonly prepareFailed: (error: EscapementError) => void;
+  readonly wake: () => void;
+}
+
+const PREPARE_PAUSE_FIRST_MS = 50;
+const PREPARE_PAUSE_MOST_MS = 1_000;
+
 export class RecordQueue {
   readonly #partitions: readonly InputPartition[];
-  readonly #passed: (index: number, offset: number) => void;
-  readonly #prepareFailed: (error: EscapementError) => void;
-  readonly #wake: () => void;
+  readonly #options: RecordQueueOptions;
+  #isClosed = false;
 
-  constructor(options: {
-    readonly entries: readonly QueueEntry[];
-    /** Told when a chunk is used up: reading goes on at `offset`. */
-    readonly passed: (index: number, offset: number) => void;
-    readonly prepareFailed: (error: EscapementError) => void;
-    readonly wake: () => void;
-  }) {
+  constructor(options: RecordQueueOptions) {
+    this.#options = options;
     this.#partitions = options.entries.map((entry, index) => new InputPartition(index, entry));
-    this.#passed = options.passed;
-    this.#prepareFailed = options.prepareFailed;
-    this.#wake = options.wake;
   }
 
   /** Removes and returns the next record to run, or null when there is none now. */
@@ -159,7 +166,7 @@ export class RecordQueue {
     for (;;) {
       if (partition.step()) return true;
       if (partition.chunkEnd >= 0) {
-        this.#passed(partition.index, partition.chunkEnd);
+        this.#options.passed(partition.index, partition.chunkEnd);
         partition.chunkEnd = -1;
       }
       if (partition.preparing !== null) return false;
@@ -189,21 +196,43 @@ export class RecordQueue {
     }
     if (keyIds.size === 0 && valueIds.size === 0) return true;
     partition.preparing = chunk;
-    Promise.all([key.schemas?.prepare([...keyIds]), value.schemas?.prepare([...valueIds])]).then(
-      () => {
-        partition.preparing = null;
-        load(partition, chunk);
-        this.#wake();
-      },
-      (cause: unknown) => {
-        this.#prepareFailed(
-          cause instanceof EscapementError
-            ? cause
-            : new EscapementError('REGISTRY_UNAVAILABLE', String(cause), { cause }),
-        );
-      },
+    void this.#prepare(partition, chunk, () =>
+      Promise.all([key.schemas?.prepare([...keyIds]), value.schemas?.prepare([...valueIds])]),
     );
     return false;
+  }
+
+  /** A registry that is away may come back: the input waits for it, as it does for its broker. */
+  async #prepare(
+    partition: InputPartition,
+    chunk: FetchedRecords,
+    prepare: () => Promise<unknown>,
+  ): Promise<void> {
+    const { ports, log, prepareFailed, wake } = this.#options;
+    for (let pause = PREPARE_PAUSE_FIRST_MS; ; pause = Math.min(2 * pause, PREPARE_PAUSE_MOST_MS)) {
+      try {
+        await prepare();
+        break;
+      } catch (cause) {
+        if (this.#isClosed) return;
+        if (!(cause instanceof EscapementError) || cause.decision !== 'retry') {
+          prepareFailed(asEscapementError(cause));
+          return;
+        }
+        const { topic } = partition.entry.feed;
+        log.warn({ topic, code: cause.code, reason: cause.message }, 'schemas asked for again');
+      }
+      await ports.timers.sleep(pause);
+      if (this.#isClosed) return;
+    }
+    partition.preparing = null;
+    load(partition, chunk);
+    wake();
+  }
+
+  /** What is being prepared is of no interest any more. */
+  close(): void {
+    this.#isClosed = true;
   }
 }
 

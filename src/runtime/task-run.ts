@@ -86,6 +86,8 @@ export function beginRun(run: TaskRunOptions): TaskRun {
       if (execution.unreleased === 0) progress.skipTo(index, offset);
     },
     prepareFailed: run.failed,
+    ports: run.ports,
+    log: run.log,
     wake,
   });
   return {
@@ -99,6 +101,7 @@ export function beginRun(run: TaskRunOptions): TaskRun {
     },
     close() {
       execution.cancel();
+      queue.close();
       for (const feed of feeds) fetcher.remove(feed);
     },
   };

@@ -176,6 +176,7 @@ export class Bench {
   /** Starts a commit if anything moved; the step, or null. */
   seal(): Asked | null {
     const before = this.steps.length;
+    this.task.commitIfDue(Number.MAX_SAFE_INTEGER / 2);
     this.task.commitIfDue(Number.MAX_SAFE_INTEGER);
     return this.steps.length > before ? this.steps.at(-1)! : null;
   }
