@@ -45,7 +45,7 @@ describe('docker-compose.yml', () => {
 
   test('runs scripts that exist with options they have', () => {
     const commands = services.map(([, each]) => words(each)).filter(([first]) => first === 'node');
-    expect(commands).toHaveLength(3);
+    expect(commands).toHaveLength(4);
     for (const [, script, ...rest] of commands) {
       const source = sourceOf(script as string);
       expect(existsSync(source), `${script} comes from ${source}`).toBe(true);
