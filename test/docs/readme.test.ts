@@ -7,6 +7,7 @@ import { type Listener, listen } from '../../src/broker/tcp.ts';
 import { systemPorts } from '../../src/ports.ts';
 import { readTopic } from '../../topologies/billing/raw-log.ts';
 import { until } from '../exactness/count-run.ts';
+import { createTopics } from '../topics.ts';
 
 const FOLDER = new URL('./generated/', import.meta.url);
 const TOPOLOGY_LINES_MAX = 25;
@@ -29,15 +30,10 @@ test('the topology of the README counts words and stops on SIGTERM', async () =>
   listener = await listen(broker, { host: '127.0.0.1', port: 0 });
   const address = `127.0.0.1:${listener.port}`;
   const kafka = new Kafka({ brokers: [address], logLevel: logLevel.NOTHING });
-  const admin = kafka.admin();
-  await admin.connect();
-  await admin.createTopics({
-    topics: [
-      { topic: 'lines', numPartitions: 2 },
-      { topic: 'word-counts', numPartitions: 2 },
-    ],
-  });
-  await admin.disconnect();
+  await createTopics(address, [
+    { topic: 'lines', numPartitions: 2 },
+    { topic: 'word-counts', numPartitions: 2 },
+  ]);
   const producer = kafka.producer();
   await producer.connect();
   await producer.send({

@@ -11,6 +11,7 @@ import type { Application, RunOptions } from '../../src/run.ts';
 import type { RuntimeListener } from '../../src/runtime/listener.ts';
 import { silentLog } from '../../src/telemetry/log.ts';
 import { readTopic } from '../../topologies/billing/raw-log.ts';
+import { createTopics } from '../topics.ts';
 
 const KEYS = ['anna', 'bert', 'carl', 'dora', 'emil'];
 const WAIT_MS = 45_000;
@@ -52,14 +53,9 @@ export class CountRun {
     });
   }
 
-  async createTopics(): Promise<void> {
-    const admin = this.#kafka.admin();
-    await admin.connect();
-    await admin.createTopics({
-      waitForLeaders: true,
-      topics: [this.input, this.output].map((topic) => ({ topic, numPartitions: 1 })),
-    });
-    await admin.disconnect();
+  createTopics(): Promise<void> {
+    const topics = [this.input, this.output].map((topic) => ({ topic, numPartitions: 1 }));
+    return createTopics(this.#bootstrap, topics);
   }
 
   /** Appends records with keys in a fixed round. */

@@ -26,6 +26,7 @@ import {
 import { registryAt } from '../../topologies/billing/registry.ts';
 import { billing } from '../../topologies/billing/topology.ts';
 import type { BrokerUnderTest } from '../exactness/crash-matrix.ts';
+import { createTopics } from '../topics.ts';
 
 const SECONDS = 8_000;
 const text = string();
@@ -197,17 +198,6 @@ async function refusal(
 
 function adminOf(bootstrap: string) {
   return new Kafka({ brokers: [bootstrap], logLevel: logLevel.NOTHING }).admin();
-}
-
-async function createTopics(bootstrap: string, topics: ITopicConfig[]): Promise<void> {
-  const admin = adminOf(bootstrap);
-  await admin.connect();
-  await admin.createTopics({ topics, waitForLeaders: false });
-  const names = topics.map(({ topic }) => topic);
-  // kafkajs gives up on a topic that the broker has not heard of yet.
-  const known = () => admin.fetchTopicMetadata({ topics: names }).then(() => true);
-  await expect.poll(() => known().catch(() => false), { timeout: 10_000 }).toBe(true);
-  await admin.disconnect();
 }
 
 async function listTopics(bootstrap: string): Promise<string[]> {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { type Admin, Kafka, logLevel } from 'kafkajs';
 import { afterEach, beforeAll, expect, test } from 'vitest';
 import { BillingCluster } from '../../topologies/billing/cluster.ts';
+import { createTopics } from '../topics.ts';
 import {
   build,
   endAll,
@@ -124,12 +125,7 @@ for (const version of ['3.9.1', '4.3.1'] satisfies KafkaVersion[]) {
     test('refuses a topic with another partition count', async () => {
       const { bootstrap } = await sharedKafka(version);
       await removeLeftovers(bootstrap);
-      await withAdmin(bootstrap, (admin) =>
-        admin.createTopics({
-          waitForLeaders: true,
-          topics: [{ topic: 'usage-events', numPartitions: 4 }],
-        }),
-      );
+      await createTopics(bootstrap, [{ topic: 'usage-events', numPartitions: 4 }]);
       const run = launchBilling(['--events', '300', '--broker', bootstrap]);
       expect(await run.ended()).toBe(2);
       expect(run.stderr).toContain(`topic 'usage-events' has 4 partitions instead of 3`);

@@ -1,5 +1,6 @@
 import { Kafka, logLevel } from 'kafkajs';
 import { afterAll, expect, test } from 'vitest';
+import { createTopics } from '../topics.ts';
 import { type KafkaVersion, type RealKafka, startKafka } from './real/kafka.ts';
 import { describeReal } from './real/parts.ts';
 import { sharedApicurio, sharedKafka } from './real/shared.ts';
@@ -19,13 +20,6 @@ async function topicsOf(bootstrap: string): Promise<string[]> {
   const topics = await admin.listTopics();
   await admin.disconnect();
   return topics;
-}
-
-async function createTopic(bootstrap: string, topic: string): Promise<void> {
-  const admin = foreignClient(bootstrap).admin();
-  await admin.connect();
-  await admin.createTopics({ waitForLeaders: true, topics: [{ topic, numPartitions: 2 }] });
-  await admin.disconnect();
 }
 
 describeReal('the shared parts', () => {

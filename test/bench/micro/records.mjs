@@ -2,7 +2,8 @@
  * Costs of the codec per record, without a broker: `npx tsc -b src && node test/bench/micro/records.mjs`.
  * 100-byte values, 16-byte keys; every figure is the best of several rounds, in microseconds.
  */
-const from = (file) => import(new URL(`../../../dist/src/kafka/records/${file}.js`, import.meta.url));
+const from = (file) =>
+  import(new URL(`../../../dist/src/kafka/records/${file}.js`, import.meta.url));
 const { BatchWriter, sealBatch } = await from('batch-writer');
 const { parseFetched } = await from('parse-fetched');
 const { RecordCursor } = await from('record-cursor');
@@ -55,7 +56,10 @@ const options = { fetchOffset: 0, isolation: 'read_committed', abortedTransactio
 const fetched = parseFetched(bytes, options);
 const cursor = new RecordCursor();
 let seen = 0;
-report('parse (checksum) per record', best(() => parseFetched(bytes, options)));
+report(
+  'parse (checksum) per record',
+  best(() => parseFetched(bytes, options)),
+);
 report(
   'decode',
   best(() => {
