@@ -29,7 +29,7 @@ describeReal('the shared parts', () => {
       const one = await sharedKafka(version);
       const two = await sharedKafka(version);
       expect(two).toEqual(one);
-      await createTopic(one.bootstrap, 'real-parts');
+      await createTopics(one.bootstrap, [{ topic: 'real-parts', numPartitions: 2 }]);
       expect(await topicsOf(two.bootstrap)).toContain('real-parts');
     },
   );
@@ -55,7 +55,7 @@ describeReal('a Kafka of its own', () => {
   test('keeps its topics over a restart and over a kill', async () => {
     const kafka = await startKafka({ version: '4.3.1' });
     started.push(kafka);
-    await createTopic(kafka.bootstrap, 'kept');
+    await createTopics(kafka.bootstrap, [{ topic: 'kept', numPartitions: 2 }]);
     const { pid } = kafka;
     await kafka.restart();
     expect(kafka.pid).not.toBe(pid);
