@@ -117,7 +117,7 @@ export function resolveOptions(
 ): Options {
   const problems: string[] = [];
   for (const name of Object.keys(given)) {
-    if (name !== 'applicationId' && !(name in DEFAULTS)) {
+    if (name !== 'applicationId' && !Object.hasOwn(DEFAULTS, name)) {
       problems.push(`${name} is not an option (known: ${Object.keys(DEFAULTS).join(', ')})`);
     }
   }
@@ -127,7 +127,7 @@ export function resolveOptions(
   const options = { ...DEFAULTS, ...present } as Options;
   checkNames(options, problems);
   checkRanges(options, problems);
-  if (problems.length === 0) checkOrder(options, problems);
+  checkOrder(options, problems);
   if (problems.length > 0) {
     throw new EscapementError('OPTION_INVALID', `Options: ${problems.join('; ')}.`);
   }
@@ -152,7 +152,7 @@ function checkNames(options: Options, problems: string[]): void {
 function checkRanges(options: Options, problems: string[]): void {
   for (const [name, [least, greatest]] of Object.entries(LIMITS)) {
     const value: unknown = options[name as NumericOption];
-    if (!Number.isSafeInteger(value) || Number(value) < least || Number(value) > greatest) {
+    if (!isInRange(name as NumericOption, value)) {
       problems.push(
         `${name} must be a whole number from ${least} to ${greatest}, not ${shown(value)}`,
       );
@@ -160,8 +160,15 @@ function checkRanges(options: Options, problems: string[]): void {
   }
 }
 
+function isInRange(name: NumericOption, value: unknown): boolean {
+  const [least, greatest] = LIMITS[name];
+  return Number.isSafeInteger(value) && Number(value) >= least && Number(value) <= greatest;
+}
+
+/** Of times that are in their range; the others are told already. */
 function checkOrder(options: Options, problems: string[]): void {
   const order = (lesser: NumericOption, greater: NumericOption, factor = 1): void => {
+    if (!isInRange(lesser, options[lesser]) || !isInRange(greater, options[greater])) return;
     if (options[lesser] * factor < options[greater]) return;
     const share = factor === 1 ? '' : ` / ${factor}`;
     problems.push(

@@ -9,6 +9,7 @@ import { EscapementError } from '../errors.ts';
 import type { Randomness } from '../ports.ts';
 
 const LAYOUT = 'e1';
+const OURS = /^e1;([\w-]+\.[\da-z]+);(-1|\d+)$/;
 /** Partition time before any record. */
 export const TIME_UNKNOWN = -1;
 
@@ -48,10 +49,10 @@ export function encodeMetadata(metadata: OffsetMetadata, bytesMax: number): stri
 
 /** Metadata written by others (a reset tool, an operator) counts as a step of nobody. */
 export function decodeMetadata(text: string | null): OffsetMetadata {
-  const [layout, stepId, time] = (text ?? '').split(';');
-  const partitionTime = Number(time);
-  if (layout !== LAYOUT || stepId === undefined || !Number.isSafeInteger(partitionTime)) {
+  const found = OURS.exec(text ?? '');
+  const partitionTime = Number(found?.[2]);
+  if (found === null || !Number.isSafeInteger(partitionTime)) {
     return { stepId: '', partitionTime: TIME_UNKNOWN };
   }
-  return { stepId, partitionTime };
+  return { stepId: found[1]!, partitionTime };
 }
