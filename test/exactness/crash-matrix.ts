@@ -10,7 +10,7 @@ import { initProducerId } from '../../src/kafka/protocol/init-producer-id.ts';
 import { offsetFetch } from '../../src/kafka/protocol/offset-fetch.ts';
 import { produce } from '../../src/kafka/protocol/produce.ts';
 import { txnOffsetCommit } from '../../src/kafka/protocol/txn-offset-commit.ts';
-import { type Fault, planOf } from '../../src/kafka/transport/faulty.ts';
+import { type Fault, type FaultyTransport, planOf } from '../../src/kafka/transport/faulty.ts';
 import type { TransportRequest } from '../../src/kafka/transport/transport.ts';
 import { CountRun, until } from './count-run.ts';
 
@@ -62,35 +62,18 @@ export function crashMatrix(name: string, start: () => Promise<BrokerUnderTest>)
   });
 }
 
-/** Faults in the middle of a running task; a dead process is followed by its successor. */
+/** Faults in the middle of a running task. */
 async function strike(
   broker: BrokerUnderTest,
   apiKey: number,
   fault: Fault,
   where: (request: TransportRequest) => boolean,
 ): Promise<void> {
-  const run = new CountRun(broker.bootstrap);
-  try {
-    await run.createTopics();
-    await run.write(10);
-    const transport = run.transport();
-    await run.start(transport);
-    await run.drained();
+  await onRunningTask(broker, async (run, transport) => {
     transport.setPlan(planOf([{ ...fault, apiKey, ordinal: 1, where }]));
     await run.write(10);
-    await until(() => transport.struck.length > 0, 'the fault did not strike');
-    if (fault.outcome === 'stop') {
-      await transport.stopped;
-      void transport.close();
-      await run.start(run.transport());
-    }
-    await run.write(10);
-    await run.drained();
-    expect(await run.committed()).toEqual(run.expected());
-    expect(run.failures).toEqual([]);
-  } finally {
-    await run.close();
-  }
+    await survive(run, transport, fault);
+  });
 }
 
 /** A process dies with an open transaction, and its successor meets the fault while it takes over. */
@@ -99,30 +82,45 @@ async function strikeSuccessor(
   apiKey: number,
   fault: Fault,
 ): Promise<void> {
-  const run = new CountRun(broker.bootstrap);
-  try {
-    await run.createTopics();
-    await run.write(10);
-    const first = run.transport();
-    await run.start(first);
-    await run.drained();
+  await onRunningTask(broker, async (run, first) => {
     first.setPlan(planOf([{ outcome: 'stop', at: 'before-send', apiKey: endTxn.key, ordinal: 1 }]));
     await run.write(10);
     await first.stopped;
     void first.close();
     const second = run.transport(planOf([{ ...fault, apiKey, ordinal: 1 }]));
     await run.start(second);
-    await until(() => second.struck.length > 0, 'the fault did not strike');
-    if (fault.outcome === 'stop') {
-      await second.stopped;
-      void second.close();
-      await run.start(run.transport());
-    }
+    await survive(run, second, fault);
+  });
+}
+
+/** Runs `body` once a first instance has processed some records. */
+async function onRunningTask(
+  broker: BrokerUnderTest,
+  body: (run: CountRun, transport: FaultyTransport) => Promise<void>,
+): Promise<void> {
+  const run = new CountRun(broker.bootstrap);
+  try {
+    await run.createTopics();
     await run.write(10);
+    const transport = run.transport();
+    await run.start(transport);
     await run.drained();
-    expect(await run.committed()).toEqual(run.expected());
-    expect(run.failures).toEqual([]);
+    await body(run, transport);
   } finally {
     await run.close();
   }
+}
+
+/** Waits for the fault, follows a dead process by its successor, and judges the outcome. */
+async function survive(run: CountRun, transport: FaultyTransport, fault: Fault): Promise<void> {
+  await until(() => transport.struck.length > 0, 'the fault did not strike');
+  if (fault.outcome === 'stop') {
+    await transport.stopped;
+    void transport.close();
+    await run.start(run.transport());
+  }
+  await run.write(10);
+  await run.drained();
+  expect(await run.committed()).toEqual(run.expected());
+  expect(run.failures).toEqual([]);
 }
