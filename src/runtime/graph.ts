@@ -16,7 +16,7 @@ import type {
 import type { Origin } from '../topology/record.ts';
 import type { OutputTopic } from '../transaction/scope.ts';
 import type { Process, TaskContext } from './context.ts';
-import { aggregateProcess } from './processors/aggregate.ts';
+import { aggregateProcess, hasNullKey, refuseNullKey } from './processors/aggregate.ts';
 import { sinkProcess } from './processors/sink.ts';
 import { windowedAggregateProcess } from './processors/windowed-aggregate.ts';
 
@@ -165,8 +165,15 @@ export function compileGraph(options: GraphOptions): Graph {
         return made.process;
       }
       case 'sink':
-      case 'repartition':
         return sinkProcess(context, options.outputTopic(node), node.key, node.value);
+      case 'repartition': {
+        const write = sinkProcess(context, options.outputTopic(node), node.key, node.value);
+        // Behind the topic there is no source of the user, and so no policy but to fail.
+        return (record) => {
+          if (hasNullKey(record)) refuseNullKey(node.id, record);
+          write(record);
+        };
+      }
       case 'mapAsync':
       case 'segment':
         invariant(false, 'an asynchronous node has no synchronous process', { node: node.id });

@@ -227,6 +227,19 @@ test('a repartition topic gets the records under their new keys', () => {
   for (const { key, partition } of rows) expect(partition).toBe(partitionOfKey(key!, 3));
 });
 
+test('a record without a key is refused before it is in a repartition topic, where no policy is', () => {
+  const app = topology('by-value');
+  app.stream('in', { key: text, value: text, onError: deadLetter('dead') }).pipe(
+    selectKey(({ value }) => (value === 'none' ? null : value) as string),
+    repartition({ name: 'by-value', key: text, value: text }),
+    count({ name: 'counts', key: text }),
+  );
+  const bench = new Bench(app).put('in', rowsOf(['a', 'none'], ['b', 'x']));
+  const { step } = bench.work().seal()!;
+  expect(written(step, 'by-value').map(asText)).toEqual(['x=x']);
+  expect(written(step, 'dead').map(asText)).toEqual(['a=none']);
+});
+
 test('a count survives values beyond the scratch buffers and keys of many sizes', () => {
   const app = topology('big');
   app

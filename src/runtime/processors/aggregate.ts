@@ -64,6 +64,12 @@ export function aggregateProcess(
   };
 }
 
+export function hasNullKey(record: AnyRec): boolean {
+  if (record.keyBuffer !== null) return record.keyStart < 0;
+  const key: unknown = record.key;
+  return key === null || key === undefined;
+}
+
 /**
  * Kafka Streams drops a record without a key here and counts it; here it is a record error, so that
  * nothing is lost unless the source's policy says so.
