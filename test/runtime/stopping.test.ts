@@ -1,14 +1,17 @@
 /** How an instance ends: in time, once, and with its reason. */
 import { afterEach, expect, test } from 'vitest';
+import type { EscapementError } from '../../src/errors.ts';
 import { endTxn } from '../../src/kafka/protocol/end-txn.ts';
 import { KafkaErrorCode } from '../../src/kafka/protocol/error-codes.ts';
 import { heartbeat } from '../../src/kafka/protocol/heartbeat.ts';
+import { initProducerId } from '../../src/kafka/protocol/init-producer-id.ts';
 import { joinGroup } from '../../src/kafka/protocol/join-group.ts';
+import { offsetFetch } from '../../src/kafka/protocol/offset-fetch.ts';
 import { TransportError } from '../../src/kafka/transport/transport.ts';
 import { systemPorts } from '../../src/ports.ts';
 import { silentLog } from '../../src/telemetry/log.ts';
 import { counting, Lab, until } from '../exactness/lab.ts';
-import { answering, Hold } from '../exactness/wire.ts';
+import { answering, Hold, losing } from '../exactness/wire.ts';
 
 const anyRequest = {
   apiKey: heartbeat.key,
@@ -165,4 +168,56 @@ test('an instance that has lost its membership is rebalancing until it is a memb
     () => application.state === 'running',
     () => application.state,
   );
+});
+
+test.each([
+  ['restores', offsetFetch],
+  ['recovers', initProducerId],
+] as const)('an instance stops at once while a task %s', async (when, api) => {
+  lab = await Lab.open({ in: 1, out: 1 });
+  const wire = lab.wire();
+  const hold = new Hold();
+  const held = () => wire.next<unknown>(api, hold.answers);
+  let reached = when === 'restores' ? held() : null;
+  const application = await lab.start(counting(), wire);
+  if (reached === null) {
+    await until(
+      () => application.state === 'running',
+      () => application.state,
+    );
+    void wire.next(endTxn, losing('answer'));
+    reached = held();
+    lab.write('in', [['a', '1']]);
+  }
+  await reached;
+  const began = Date.now();
+  await Promise.all([application.stop(), application.stop()]);
+  expect(Date.now() - began).toBeLessThan(500);
+  await expect(application.stopped()).resolves.toBeUndefined();
+  const sent = wire.journal.length;
+  hold.open();
+  await systemPorts.timers.sleep(100);
+  expect(wire.journal.length).toBe(sent);
+});
+
+test('what stops a task stops the instance, with the reason, and what came before is committed', async () => {
+  lab = await Lab.open({ in: 1, out: 1 });
+  const told: EscapementError[] = [];
+  const application = await lab.start(counting(), lab.wire(), {
+    listener: { failed: (error) => told.push(error) },
+  });
+  lab.write('in', [
+    ['a', '1'],
+    ['b', '2'],
+  ]);
+  lab.client.produce('in', 0, { values: ['x'], key: null, timestamp: 1_000 });
+  await expect(application.stopped()).rejects.toMatchObject({
+    code: 'RECORD_FAILED',
+    at: { task: 'in_0', topic: 'in', partition: 0, offset: 2 },
+  });
+  expect(told).toMatchObject([{ code: 'RECORD_FAILED' }]);
+  expect(application.state).toBe('failed');
+  await lab.reached(2);
+  expect(lab.offset().offset).toBe(2);
+  await application.stop();
 });
