@@ -97,12 +97,8 @@ export class Lab {
   }
 
   write(topic: string, rows: readonly Row[], partition = 0): void {
-    for (const [key, value, timestamp = 1_000] of rows) {
-      const { errorCode } = this.client.produce(topic, partition, {
-        values: [value],
-        key,
-        timestamp,
-      });
+    for (const { key, timestamp, values } of runsOf(rows)) {
+      const { errorCode } = this.client.produce(topic, partition, { values, key, timestamp });
       if (errorCode !== 0) throw new Error(`produce to ${topic}: error ${errorCode}`);
     }
   }
@@ -186,4 +182,15 @@ export async function until(holds: () => boolean, otherwise: () => string): Prom
     if (Date.now() > deadline) throw new Error(`${otherwise()} after ${WAIT_MS} ms`);
     await systemPorts.timers.sleep(POLL_MS);
   }
+}
+
+/** Neighbours with one key and time: one batch each, which a fetch returns as a whole. */
+function runsOf(rows: readonly Row[]) {
+  const runs: { key: Row[0]; timestamp: number; values: Row[1][] }[] = [];
+  for (const [key, value, timestamp = 1_000] of rows) {
+    const last = runs.at(-1);
+    if (last?.key === key && last.timestamp === timestamp) last.values.push(value);
+    else runs.push({ key, timestamp, values: [value] });
+  }
+  return runs;
 }
