@@ -36,6 +36,7 @@ const HELP = `npm run bench -- [options]
   --commit-ms N       commit interval, for escapement its upper bound (100)
   --warm-up N         records Kafka Streams counts first, for the broker's sake (500000; 0: none)
   --json              the figures of every run as one last line of JSON instead of the table
+  --cpu-prof FOLDER   write a CPU profile of each escapement run there
   --verbose           what the applications write to stderr
   --help
 
@@ -62,6 +63,7 @@ function readOptions() {
       seconds: text('30'),
       'commit-ms': text('100'),
       'warm-up': text('500000'),
+      'cpu-prof': { type: 'string' },
       json: { type: 'boolean', default: false },
       verbose: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
@@ -86,6 +88,7 @@ function readOptions() {
     help: values.help,
     json: values.json,
     verbose: values.verbose,
+    cpuProf: values['cpu-prof'],
     records: number('records', 1),
     keys: number('keys', 1),
     rounds: number('rounds', 1),
@@ -101,6 +104,10 @@ function say(text) {
   process.stderr.write(`[${new Date().toTimeString().slice(0, 8)}] ${text}\n`);
 }
 
+function profiling({ cpuProf }) {
+  return cpuProf === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${cpuProf}`];
+}
+
 /** One bench: a broker, its inputs and everything that runs on it. */
 class Bench {
   constructor(options, classPath, broker, admin, folder) {
@@ -108,7 +115,7 @@ class Bench {
     this.inputs = new Set();
     this.runs = 0;
     this.commands = {
-      escapement: [process.execPath, here('app.mjs')],
+      escapement: [process.execPath, ...profiling(options), here('app.mjs')],
       'kafkajs-loop': [process.execPath, here('peers/kafkajs-loop.mjs')],
       [REFERENCE]: streamsCommand(classPath),
     };
