@@ -172,11 +172,6 @@ export class Rec<K, V, P extends Partitioning = Partitioning> {
     return this.#headers ?? this.meta.headers;
   }
 
-  /** True when the headers were replaced or the input record carried some. */
-  get hasOwnHeaders(): boolean {
-    return this.#headers !== null;
-  }
-
   /** The same key, time and headers with another value. */
   withValue<W>(value: W): Rec<K, W, P> {
     return this.withValueAt(value, this.timestamp);
@@ -287,6 +282,3 @@ export class Windowed<K> {
     this.end = end;
   }
 }
-
-/** The update of a table row: what an aggregation emits. */
-export interface Update<K, V> extends Rec<K, V, Keyed> {}
