@@ -25,6 +25,7 @@ import type { Serde } from '../serde/serde.ts';
 import type { KeyValueStore } from '../state/key-value-store.ts';
 import { restoreStore } from '../state/restore.ts';
 import type { WindowStore } from '../state/window-store.ts';
+import { isStateful } from '../topology/sub-topologies.ts';
 import { encodeMetadata, type StepIds, TIME_UNKNOWN } from '../transaction/step-id.ts';
 import { type Committed, committedFrom } from './committed.ts';
 import type { GroupPort } from './group-port.ts';
@@ -139,8 +140,7 @@ async function restore(
 /** The operator that a store belongs to. */
 function ownerOf(subTopology: SubTopologyPlan, store: string) {
   for (const node of subTopology.nodes) {
-    const isOwner = node.kind === 'aggregate' || node.kind === 'windowedAggregate';
-    if (isOwner && node.store === store) return node;
+    if (isStateful(node) && node.store === store) return node;
   }
   throw new EscapementError('INVARIANT_VIOLATED', `No operator owns the store ${store}.`);
 }

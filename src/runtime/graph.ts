@@ -6,21 +6,14 @@
  * synchronous walk: the record is handed to `defer`, and the staged execution takes it from there.
  */
 import { invariant } from '../errors.ts';
-import type {
-  AnyRec,
-  MapAsyncNode,
-  SegmentNode,
-  SourceNode,
-  TopologyNode,
-} from '../topology/node.ts';
+import type { AnyRec, SourceNode, TopologyNode } from '../topology/node.ts';
 import type { Origin } from '../topology/record.ts';
+import { type AsyncNode, isAsynchronous } from '../topology/stages.ts';
 import type { OutputTopic } from '../transaction/scope.ts';
 import type { Process, TaskContext } from './context.ts';
 import { aggregateProcess, hasNullKey, refuseNullKey } from './processors/aggregate.ts';
 import { sinkProcess } from './processors/sink.ts';
 import { windowedAggregateProcess } from './processors/windowed-aggregate.ts';
-
-export type AsyncNode = MapAsyncNode | SegmentNode;
 
 export interface GraphOptions {
   readonly nodes: readonly TopologyNode[];
@@ -69,7 +62,7 @@ export function compileGraph(options: GraphOptions): Graph {
   const targets = new Map<string, DeferTarget>();
 
   function lastStage(node: TopologyNode): number {
-    return isAsync(node) ? stageOf(node) + 1 : stageOf(node);
+    return isAsynchronous(node) ? stageOf(node) + 1 : stageOf(node);
   }
 
   /** What a record leaving `from` at `stage` does. */
@@ -87,7 +80,7 @@ export function compileGraph(options: GraphOptions): Graph {
 
   function edge(child: TopologyNode, stage: number): Process {
     const childStage = stageOf(child);
-    if (!isAsync(child) && childStage === stage) return processOf(child);
+    if (!isAsynchronous(child) && childStage === stage) return processOf(child);
     const target = targetOf(child);
     return (record) => options.defer(target, record);
   }
@@ -99,8 +92,8 @@ export function compileGraph(options: GraphOptions): Graph {
       target = {
         node,
         stage,
-        work: isAsync(node) ? node : null,
-        process: isAsync(node) ? downstream(node, stage + 1, 'all') : processOf(node),
+        work: isAsynchronous(node) ? node : null,
+        process: isAsynchronous(node) ? downstream(node, stage + 1, 'all') : processOf(node),
       };
       targets.set(node.id, target);
     }
@@ -185,8 +178,4 @@ export function compileGraph(options: GraphOptions): Graph {
     if (node.kind === 'source') entries.set(node.topic, { node, process: processOf(node) });
   }
   return { entries, closers, stageCount, targetOf };
-}
-
-export function isAsync(node: TopologyNode): node is AsyncNode {
-  return node.kind === 'mapAsync' || node.kind === 'segment';
 }

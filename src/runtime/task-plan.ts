@@ -1,19 +1,9 @@
 /** What a task is made of: its part of the topology, its inputs and its changelogs, by full topic names. */
-import type { TopicPartition } from '../kafka/topic-partition.ts';
 import type { TopologyNode } from '../topology/node.ts';
+import type { PlannedTask } from '../topology/plan-tasks.ts';
 
-export interface ChangelogPlan extends TopicPartition {
-  readonly store: string;
-}
-
-export interface TaskPlan {
-  /** Sub-topology name and partition: `orders_3`. */
-  readonly id: string;
-  readonly subTopology: string;
-  readonly partition: number;
-  readonly inputs: readonly TopicPartition[];
-  readonly changelogs: readonly ChangelogPlan[];
-}
+export type TaskPlan = PlannedTask;
+export type ChangelogPlan = TaskPlan['changelogs'][number];
 
 /** What the tasks of one sub-topology share. */
 export interface SubTopologyPlan {

@@ -3,7 +3,7 @@
  * empty scope, the stream time, the graph's closures and the execution over them. The stores stay.
  */
 import type { Options } from '../config/options.ts';
-import type { EscapementError } from '../errors.ts';
+import { type EscapementError, invariant } from '../errors.ts';
 import type { Fetcher, PartitionFeed } from '../kafka/fetch/fetcher.ts';
 import type { Ports } from '../ports.ts';
 import type { Log } from '../telemetry/log.ts';
@@ -127,7 +127,7 @@ function entryOf(graph: Graph, names: TopicNames, feed: PartitionFeed) {
   for (const { node, process } of graph.entries.values()) {
     if (names.of(node) === feed.topic) return { source: node, process };
   }
-  throw new Error(`no source reads ${feed.topic}`);
+  invariant(false, 'no source reads a topic of the task', { topic: feed.topic });
 }
 
 function stagedExecution(run: TaskRunOptions, parts: ExecutionParts): StagedExecution {

@@ -3,6 +3,7 @@ import { KeyValueStore } from '../state/key-value-store.ts';
 import type { Staged } from '../state/staged.ts';
 import { WindowStore } from '../state/window-store.ts';
 import type { WindowedAggregateNode } from '../topology/node.ts';
+import { isStateful } from '../topology/sub-topologies.ts';
 import { closedStart } from './processors/windowed-aggregate.ts';
 import type { SubTopologyPlan } from './task-plan.ts';
 
@@ -18,7 +19,7 @@ export class TaskStores {
     const byStage: Staged[][] = [];
     const windowNodes: WindowedAggregateNode[] = [];
     for (const node of plan.nodes) {
-      if (node.kind !== 'aggregate' && node.kind !== 'windowedAggregate') continue;
+      if (!isStateful(node)) continue;
       let store: Staged;
       if (node.kind === 'aggregate') {
         store = new KeyValueStore();

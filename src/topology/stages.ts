@@ -9,7 +9,7 @@
  *     earlier record that still waits above the join.
  */
 import { EscapementError } from '../errors.ts';
-import type { TopologyNode } from './node.ts';
+import type { MapAsyncNode, SegmentNode, TopologyNode } from './node.ts';
 import { storeOf } from './sub-topologies.ts';
 
 /**
@@ -45,7 +45,9 @@ export function stages(part: {
   return stageOf;
 }
 
-export function isAsynchronous(node: TopologyNode): boolean {
+export type AsyncNode = MapAsyncNode | SegmentNode;
+
+export function isAsynchronous(node: TopologyNode): node is AsyncNode {
   return node.kind === 'segment' || node.kind === 'mapAsync';
 }
 

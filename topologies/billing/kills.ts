@@ -2,7 +2,7 @@
  * Releases the input in kills + 1 portions, and kills one instance in each of the first ones while
  * it holds a record whose step is not committed.
  */
-import type { BillingCluster, InputRecord } from './cluster.ts';
+import { type BillingCluster, type InputRecord, PARTITIONS } from './cluster.ts';
 import type { BillingInput, UsageRecord } from './input.ts';
 import type { BillingProcess } from './processes.ts';
 import type { ProgressLine } from './progress.ts';
@@ -104,7 +104,7 @@ export async function allRunning(options: ReleaseOptions): Promise<void> {
   for (;;) {
     options.check();
     const owned = options.processes.flatMap(({ partitions }) => partitions);
-    const complete = new Set(owned).size === owned.length && owned.length === 3;
+    const complete = new Set(owned).size === owned.length && owned.length === PARTITIONS;
     if (complete && options.processes.every(({ isRunning }) => isRunning)) return;
     if (Date.now() > deadline) throw new Error('the instances did not share the work in time');
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));

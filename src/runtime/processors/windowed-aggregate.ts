@@ -8,7 +8,7 @@
  * differently after a crash (KAFKA-7994).
  */
 import type { Serde } from '../../serde/serde.ts';
-import { writeWindowKey } from '../../state/changelog.ts';
+import { WINDOW_TRAILER_BYTES, writeWindowKey } from '../../state/changelog.ts';
 import type { AnyRec, WindowedAggregateNode } from '../../topology/node.ts';
 import { Origin, Rec, Windowed } from '../../topology/record.ts';
 import type { Process, TaskContext } from '../context.ts';
@@ -63,7 +63,7 @@ export function windowedAggregateProcess(
         timestamp,
       );
     }
-    const keyBytes = key.end - key.start + 12;
+    const keyBytes = key.end - key.start + WINDOW_TRAILER_BYTES;
     if (changelogKey.length < keyBytes) changelogKey = Buffer.allocUnsafe(keyBytes * 2);
     const keyEnd = writeWindowKey(changelogKey, 0, key.buffer!, key.start, key.end, start);
     context.effects.append(
