@@ -178,7 +178,7 @@ describe('the broker', () => {
       { name: 'transaction.version', maxVersionLevel: 1, minVersionLevel: 1 },
     ]);
     const produced = offer.apiKeys.find((each) => each.apiKey === 0);
-    expect(produced).toEqual({ apiKey: 0, minVersion: 3, maxVersion: 11 });
+    expect(produced).toEqual({ apiKey: 0, minVersion: 3, maxVersion: 12 });
     const authentication = new Set([17, 36]);
     const expected = [...APIS.keys()].filter((key) => !authentication.has(key));
     expect(offer.apiKeys.map((each) => each.apiKey)).toEqual(expected.sort((a, b) => a - b));

@@ -50,6 +50,8 @@ interface Question<Req, Res> extends Place {
   readonly body: Req;
   /** Older versions would drop the fence. */
   readonly versionMin: number;
+  /** Above it the request would mean something else within a transaction of v1. */
+  readonly versionMax?: number;
   readonly topicRight: 'Read' | 'Write';
   readonly refusal: (answer: Res) => Refusal | null;
 }
@@ -61,6 +63,9 @@ export interface CoordinatorRequestsOptions {
   readonly timeoutMs: number;
   readonly lane: Lane;
 }
+
+/** Later versions belong to transactions v2 (KIP-890). */
+export const V1_VERSION_MAX = { produce: 11, txnOffsetCommit: 4, endTxn: 4 } as const;
 
 const NOWHERE = {};
 
@@ -152,6 +157,7 @@ export class CoordinatorRequests {
         topics: offsetsByTopic(offsets),
       },
       versionMin: 3,
+      versionMax: V1_VERSION_MAX.txnOffsetCommit,
       topicRight: 'Read',
       refusal: (answer) => offsetsRefusal(answer, offsets.partitions.length),
     });
@@ -173,6 +179,7 @@ export class CoordinatorRequests {
         committed: result === 'commit',
       },
       versionMin: 0,
+      versionMax: V1_VERSION_MAX.endTxn,
       topicRight: 'Write',
       refusal: ofCode,
     });
@@ -197,7 +204,7 @@ export class CoordinatorRequests {
     question: Question<Req, Res>,
     what: string,
   ): Promise<Res> {
-    const { api, body, versionMin } = question;
+    const { api, body, versionMin, versionMax } = question;
     let node = this.#knownNode(question);
     if (node < 0) node = await this.#findNode(exchange, question, what);
     exchange.assertOpen();
@@ -207,6 +214,7 @@ export class CoordinatorRequests {
         lane: this.#lane,
         timeoutMs: this.#timeoutMs,
         versionMin,
+        ...(versionMax === undefined ? {} : { versionMax }),
       });
     } catch (cause) {
       this.#forgetNode(question);

@@ -15,7 +15,11 @@ import { produce } from '../protocol/produce.ts';
 import type { Response } from '../protocol/schema.ts';
 import { type PendingBatch, sealBatch } from '../records/batch-writer.ts';
 import type { Lane } from '../transport/transport.ts';
-import type { ProducerIdentity, SessionCluster } from './coordinator-requests.ts';
+import {
+  type ProducerIdentity,
+  type SessionCluster,
+  V1_VERSION_MAX,
+} from './coordinator-requests.ts';
 import { allOf, type Exchange } from './exchange.ts';
 import { gravest, incomplete, type Refusal, refusalError, repeatable } from './refusal.ts';
 import { type PartitionSequence, Sequences, sequenceAfter } from './sequences.ts';
@@ -160,7 +164,7 @@ export class PartitionWrites {
         timeoutMs: Math.ceil(transactionTimeoutMs / 2),
         topicData,
       },
-      { lane, timeoutMs: transactionTimeoutMs },
+      { lane, timeoutMs: transactionTimeoutMs, versionMax: V1_VERSION_MAX.produce },
     );
   }
 

@@ -6,7 +6,7 @@ import { defineApi, int16, int32, int64, string } from './schema.ts';
 export const addOffsetsToTxn = defineApi({
   key: 25,
   name: 'AddOffsetsToTxn',
-  versions: [0, 3],
+  versions: [0, 4],
   flexibleFrom: 3,
   request: {
     transactionalId: string(),

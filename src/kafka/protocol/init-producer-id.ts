@@ -6,7 +6,7 @@ import { defineApi, int16, int32, int64, string } from './schema.ts';
 export const initProducerId = defineApi({
   key: 22,
   name: 'InitProducerId',
-  versions: [0, 4],
+  versions: [0, 5],
   flexibleFrom: 2,
   request: {
     transactionalId: string({ nullableSince: 0 }),

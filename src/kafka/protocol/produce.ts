@@ -1,14 +1,15 @@
 /**
  * Appends record batches to partitions.
  *
- * Version 12 adds partitions to the transaction by itself (KIP-890) and belongs to transactions v2.
+ * Version 12 has the layout of 11. Within a transaction it adds the partitions by itself, so it may be
+ * spoken there only while the cluster's feature `transaction.version` is 2 (KIP-890).
  */
 import { defineApi, int16, int32, int64, records, rows, string, struct } from './schema.ts';
 
 export const produce = defineApi({
   key: 0,
   name: 'Produce',
-  versions: [3, 11],
+  versions: [3, 12],
   flexibleFrom: 9,
   request: {
     transactionalId: string({ nullableSince: 3, default: null }),

@@ -2,13 +2,16 @@
  * Commits offsets of a group within a transaction.
  *
  * Version 3 carries generation, member and instance, the second fence against zombies (KIP-447).
+ * Versions 4 and 5 have its layout: 4 may be answered with TRANSACTION_ABORTABLE; 5 adds the group to
+ * the transaction by itself, and may be spoken only while the cluster's feature `transaction.version`
+ * is 2 (KIP-890).
  */
 import { defineApi, int16, int32, int64, rows, string } from './schema.ts';
 
 export const txnOffsetCommit = defineApi({
   key: 28,
   name: 'TxnOffsetCommit',
-  versions: [0, 3],
+  versions: [0, 5],
   flexibleFrom: 3,
   request: {
     transactionalId: string(),
