@@ -5,18 +5,30 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createServer } from 'node:net';
+import { createInterface } from 'node:readline';
 
 export interface JavaProcess {
   readonly pid: number;
+  /** Settles when the process is gone. */
+  readonly exited: Promise<void>;
+  /** -1 after a signal, null while it runs. */
+  exitCode(): number | null;
   /** Why the process is gone, with the end of its output; null while it runs. */
   ended(): string | null;
+  /** Sends a signal and does not wait. */
+  kill(signal: NodeJS.Signals): void;
   stop(signal: 'SIGTERM' | 'SIGKILL'): Promise<void>;
 }
 
 const LOG_CHARS_MAX = 20_000;
 const STOP_MS_MAX = 20_000;
 
-export function startJava(args: readonly string[], cwd: string): JavaProcess {
+/** `onLine` gets each line of its standard output. */
+export function startJava(
+  args: readonly string[],
+  cwd: string,
+  onLine: (line: string) => void = () => {},
+): JavaProcess {
   const child = spawn('java', args, { cwd, stdio: ['ignore', 'pipe', 'pipe'] });
   const pid = child.pid;
   if (pid === undefined) throw new Error('java could not be started: is it on the PATH?');
@@ -26,16 +38,23 @@ export function startJava(args: readonly string[], cwd: string): JavaProcess {
       log = (log + piece).slice(-LOG_CHARS_MAX);
     });
   }
+  createInterface({ input: child.stdout }).on('line', onLine);
   let end: string | null = null;
+  let exitCode: number | null = null;
   const exited = new Promise<void>((resolve) => {
-    child.on('exit', (code, signal) => {
+    // Not `exit`: what it printed last must have been read.
+    child.on('close', (code, signal) => {
       end = `java (process ${pid}) ended with ${signal ?? code}`;
+      exitCode = code ?? -1;
       resolve();
     });
   });
   const guard = guardOf(pid);
   return {
     pid,
+    exited,
+    exitCode: () => exitCode,
+    kill: (signal) => void child.kill(signal),
     ended: () => (end === null ? null : `${end}:\n${log}`),
     async stop(signal) {
       if (end === null) child.kill(signal);

@@ -35,14 +35,15 @@ export interface KafkaOptions {
 
 const READY_MS_MAX = 60_000;
 
-function pom(version: KafkaVersion): string {
-  const dependency = (group: string, artifact: string, its: string): string =>
-    `<dependency><groupId>${group}</groupId><artifactId>${artifact}</artifactId><version>${its}</version></dependency>`;
+/** A Maven project that needs one artifact of Kafka and a log that is quiet. */
+export function pomOf(artifact: string, version: KafkaVersion): string {
+  const dependency = (group: string, name: string, its: string): string =>
+    `<dependency><groupId>${group}</groupId><artifactId>${name}</artifactId><version>${its}</version></dependency>`;
   return `<project xmlns="http://maven.apache.org/POM/4.0.0">
   <modelVersion>4.0.0</modelVersion>
   <groupId>escapement.parts</groupId><artifactId>kafka</artifactId><version>1</version>
   <dependencies>
-    ${dependency('org.apache.kafka', 'kafka_2.13', version)}
+    ${dependency('org.apache.kafka', artifact, version)}
     ${dependency('org.slf4j', 'slf4j-simple', '1.7.36')}
   </dependencies>
 </project>
@@ -52,7 +53,7 @@ function pom(version: KafkaVersion): string {
 /** Kafka's jars in the cache. */
 export function kafkaJars(version: KafkaVersion): Promise<string> {
   return cached(`kafka-${version}`, async (folder) => {
-    writeFileSync(join(folder, 'pom.xml'), pom(version));
+    writeFileSync(join(folder, 'pom.xml'), pomOf('kafka_2.13', version));
     const copy = ['dependency:copy-dependencies', `-DoutputDirectory=${join(folder, 'libs')}`];
     await runCommand('mvn', ['-q', '-B', ...copy], folder);
   });
