@@ -4,13 +4,12 @@
  * Part of the public door: it joins the runtime with the default transport, kafkajs.
  */
 import { type Options, resolveOptions } from './config/options.ts';
-import { Cluster } from './kafka/cluster/cluster.ts';
 import { type KafkajsConnection, kafkajsTransport } from './kafka/transport/kafkajs.ts';
 import type { Transport } from './kafka/transport/transport.ts';
 import { type Ports, systemPorts } from './ports.ts';
-import { planApplication } from './runtime/application-plan.ts';
-import { Instance } from './runtime/instance.ts';
+import type { Instance } from './runtime/instance.ts';
 import type { InstanceState, RuntimeListener } from './runtime/listener.ts';
+import { startInstance } from './runtime/start-instance.ts';
 import { type Log, silentLog } from './telemetry/log.ts';
 import type { Topology } from './topology/node.ts';
 
@@ -57,18 +56,17 @@ export async function run(
   const built = 'build' in topology ? topology.build() : topology;
   const transport =
     'transport' in kafka ? kafka.transport : kafkajsTransport(kafka, { ports: contacts, log });
-  const cluster = new Cluster({ transport, ports: contacts, log });
-  try {
-    await cluster.start();
-    const plan = await planApplication(built, cluster, options);
-    const instance = new Instance({ plan, cluster, options, ports: contacts, log, listener });
-    if (signals === 'handle') stopOnSignals(instance);
-    await instance.start();
-    return instance;
-  } catch (cause) {
-    await cluster.close().catch(() => {});
-    throw cause;
-  }
+  return startInstance({
+    topology: built,
+    transport,
+    options,
+    ports: contacts,
+    log,
+    listener,
+    created: (instance) => {
+      if (signals === 'handle') stopOnSignals(instance);
+    },
+  });
 }
 
 function stopOnSignals(instance: Instance): void {
