@@ -4,9 +4,9 @@ import { expect } from 'vitest';
 
 const WAIT_MS = 20_000;
 
-/** Creates topics and waits until every partition has a leader. */
+/** Creates topics and waits until every partition has a leader. `bootstrap`: addresses, comma-separated. */
 export async function createTopics(bootstrap: string, topics: ITopicConfig[]): Promise<void> {
-  const admin = new Kafka({ brokers: [bootstrap], logLevel: logLevel.NOTHING }).admin();
+  const admin = new Kafka({ brokers: bootstrap.split(','), logLevel: logLevel.NOTHING }).admin();
   await admin.connect();
   await admin.createTopics({ topics, waitForLeaders: false });
   const names = topics.map(({ topic }) => topic);

@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { Kafka, logLevel } from 'kafkajs';
 import { cached, runCommand } from './cache.ts';
 import { freePorts, type JavaProcess, startJava, untilReady } from './java-process.ts';
@@ -33,7 +33,7 @@ export interface KafkaOptions {
   readonly settings?: Readonly<Record<string, string>>;
 }
 
-const READY_MS_MAX = 60_000;
+export const READY_MS_MAX = 60_000;
 
 /** A Maven project that needs one artifact of Kafka and a log that is quiet. */
 export function pomOf(artifact: string, version: KafkaVersion): string {
@@ -59,7 +59,8 @@ export function kafkaJars(version: KafkaVersion): Promise<string> {
   });
 }
 
-function serverSettings(port: number, controllerPort: number, logs: string) {
+/** Of one node, which listens for clients on `port`. */
+export function serverSettings(port: number, controllerPort: number, logs: string) {
   return {
     'process.roles': 'broker,controller',
     'node.id': '1',
@@ -88,6 +89,32 @@ function serverSettings(port: number, controllerPort: number, logs: string) {
   };
 }
 
+const QUIET = '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn';
+
+const classPath = (jars: string): string[] => [QUIET, '-cp', `${jars}/libs/*`];
+
+/** Writes the settings of a node and makes its log folder. */
+export async function formatStorage(
+  jars: string,
+  properties: string,
+  settings: Readonly<Record<string, string>>,
+): Promise<void> {
+  const lines = Object.entries(settings).map(([name, value]) => `${name}=${value}\n`);
+  writeFileSync(properties, lines.join(''));
+  await runCommand(
+    'java',
+    // biome-ignore format: one command line
+    ['-Xmx256m', '-XX:TieredStopAtLevel=1', ...classPath(jars), 'kafka.tools.StorageTool', 'format',
+      '--config', properties, '--cluster-id', 'ZXNjYXBlbWVudC10ZXN0cw'],
+    dirname(properties),
+  );
+}
+
+/** `jvm`: options of the virtual machine, for instance `-Xmx512m`. */
+export function startBroker(jars: string, properties: string, jvm: readonly string[]): JavaProcess {
+  return startJava([...jvm, ...classPath(jars), 'kafka.Kafka', properties], dirname(properties));
+}
+
 export async function startKafka(options: KafkaOptions): Promise<RealKafka> {
   const jars = await kafkaJars(options.version);
   const ports = await freePorts(2);
@@ -99,25 +126,10 @@ export async function startKafka(options: KafkaOptions): Promise<RealKafka> {
     ...serverSettings(port, ports[1] as number, join(folder, 'logs')),
     ...options.settings,
   };
-  writeFileSync(
-    properties,
-    Object.entries(settings)
-      .map(([name, value]) => `${name}=${value}\n`)
-      .join(''),
-  );
-  const classPath = ['-cp', `${jars}/libs/*`];
-  const quiet = '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn';
-  await runCommand(
-    'java',
-    // biome-ignore format: one command line
-    ['-Xmx256m', '-XX:TieredStopAtLevel=1', quiet, ...classPath, 'kafka.tools.StorageTool', 'format',
-      '--config', properties, '--cluster-id', 'ZXNjYXBlbWVudC10ZXN0cw'],
-    folder,
-  );
+  await formatStorage(jars, properties, settings);
   const launch = async (): Promise<JavaProcess> => {
-    const heap = options.heap ?? '-Xmx512m';
-    const started = startJava([heap, quiet, ...classPath, 'kafka.Kafka', properties], folder);
-    await untilReady(`Kafka ${options.version}`, started, READY_MS_MAX, () => answers(port));
+    const started = startBroker(jars, properties, [options.heap ?? '-Xmx512m']);
+    await untilReady(`Kafka ${options.version}`, started, READY_MS_MAX, () => answers(port, [1]));
     return started;
   };
   let server = await launch();
@@ -142,8 +154,11 @@ export async function startKafka(options: KafkaOptions): Promise<RealKafka> {
   };
 }
 
-/** Throws until the broker is up: the port first (cheap), then the metadata as a client sees it. */
-async function answers(port: number): Promise<void> {
+/**
+ * Throws until the broker is up: the port first (cheap), then the metadata as a client sees it, with
+ * these nodes in it.
+ */
+export async function answers(port: number, nodeIds: readonly number[]): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     const socket = connect(port, '127.0.0.1', () => {
       socket.destroy();
@@ -160,7 +175,10 @@ async function answers(port: number): Promise<void> {
   try {
     await admin.connect();
     const { brokers, controller } = await admin.describeCluster();
-    if (brokers.length !== 1 || controller === null) throw new Error('no broker is registered yet');
+    const missing = nodeIds.filter((id) => !brokers.some(({ nodeId }) => nodeId === id));
+    if (missing.length > 0 || controller === null) {
+      throw new Error(`the brokers ${missing} are not registered yet`);
+    }
   } finally {
     await admin.disconnect();
   }
