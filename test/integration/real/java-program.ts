@@ -95,7 +95,16 @@ export async function startProgram(
   return {
     process,
     lines,
-    line: (satisfies) => waitFor('the line', () => lines.find(satisfies)),
+    line(satisfies) {
+      let next = 0; // each line is looked at once: there may be thousands
+      return waitFor('the line', () => {
+        while (next < lines.length) {
+          const line = lines[next++]!;
+          if (satisfies(line)) return line;
+        }
+        return undefined;
+      });
+    },
     async end() {
       const code = await waitFor('an end', () => process.exitCode() ?? undefined);
       if (code !== 0) throw new Error(`${main} failed: ${process.ended()}`);

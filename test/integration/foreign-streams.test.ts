@@ -1,0 +1,127 @@
+/** Kafka Streams 4.3.1 itself, `exactly_once_v2`, over the embedded broker. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Kafka, logLevel } from 'kafkajs';
+import { afterEach, expect, test } from 'vitest';
+import { Broker } from '../../src/broker/broker.ts';
+import { listen } from '../../src/broker/tcp.ts';
+import { systemPorts } from '../../src/ports.ts';
+import { createTopics } from '../topics.ts';
+import { type JavaProgram, startProgram } from './real/java-program.ts';
+import { describeReal } from './real/parts.ts';
+
+const WORDS = ['alpha', 'beta', 'gamma', 'delta', 'epsilon', 'zeta', 'eta'];
+const closers: (() => Promise<void> | void)[] = [];
+
+afterEach(async () => {
+  for (const close of closers.splice(0).reverse()) await close();
+});
+
+async function stage() {
+  const broker = new Broker({ ports: systemPorts });
+  const listener = await listen(broker, { host: '127.0.0.1', port: 0 });
+  const folder = mkdtempSync(join(tmpdir(), 'escapement-streams-'));
+  closers.push(() => rmSync(folder, { recursive: true, force: true }));
+  closers.push(async () => {
+    broker.close();
+    await listener.close();
+  });
+  const bootstrap = `127.0.0.1:${listener.port}`;
+  await createTopics(bootstrap, [
+    { topic: 'lines', numPartitions: 2 },
+    { topic: 'counted', numPartitions: 2 },
+  ]);
+  const start = async (main: string, ...args: string[]): Promise<JavaProgram> => {
+    const program = await startProgram(main, [bootstrap, ...args]);
+    closers.push(() => program.process.stop('SIGKILL'));
+    return program;
+  };
+  return { bootstrap, folder, start };
+}
+
+/** Writes lines of three words; answers how often each word has now been written. */
+function writer(bootstrap: string) {
+  const written = new Map<string, number>();
+  let next = 0;
+  return async (count: number): Promise<ReadonlyMap<string, number>> => {
+    const producer = new Kafka({ brokers: [bootstrap], logLevel: logLevel.NOTHING }).producer();
+    await producer.connect();
+    const messages = Array.from({ length: count }, () => {
+      next += 1;
+      const words = [0, 1, 2].map((place) => WORDS[(next * (place + 2)) % WORDS.length]!);
+      for (const word of words) written.set(word, (written.get(word) ?? 0) + 1);
+      return { key: `${next}`, value: words.join(' ') };
+    });
+    await producer.send({ topic: 'lines', messages });
+    await producer.disconnect();
+    return new Map(written);
+  };
+}
+
+const said = (line: string) => (text: string) => text === line;
+const RUNNING = said('{"state":"RUNNING"}');
+const RESTORED = (line: string) => /"restored":[1-9]/.test(line);
+
+/** Waits until every count was read; then each word's counts must be 1, 2, 3 and so on. */
+async function expectCounts(tail: JavaProgram, written: ReadonlyMap<string, number>) {
+  await Promise.all(
+    [...written].map(([word, count]) =>
+      tail.line((line) => line.startsWith(`{"key":"${word}","value":"${count}"`)),
+    ),
+  );
+  const counts = new Map<string, number[]>();
+  for (const line of tail.lines) {
+    const { key, value } = JSON.parse(line) as { key: string; value: string };
+    const known = counts.get(key);
+    if (known === undefined) counts.set(key, [Number(value)]);
+    else known.push(Number(value));
+  }
+  for (const [word, count] of written) {
+    expect(counts.get(word), word).toEqual(Array.from({ length: count }, (_, n) => n + 1));
+  }
+  expect(counts.size).toBe(written.size);
+}
+
+/**
+ * An instance keeps its place in the group for a session after its end, and the next one waits for
+ * that: 45 s by default.
+ */
+const SESSION = ['session.timeout.ms=3000', 'heartbeat.interval.ms=500'];
+
+describeReal('Kafka Streams over the embedded broker', () => {
+  test('counts exactly, over a stop, a lost disk, a kill and a second instance', async () => {
+    const { bootstrap, folder, start } = await stage();
+    const instance = (state: string) =>
+      start('WordCount', 'counting', join(folder, state), ...SESSION);
+    const write = writer(bootstrap);
+    const tail = await start('Tail', 'counted');
+
+    const first = await instance('a');
+    await first.line(RUNNING);
+    await expectCounts(tail, await write(300));
+    await first.process.stop('SIGTERM');
+    expect(first.lines.at(-1)).toBe('{"state":"CLOSED"}');
+
+    // Nothing of the state is left but the changelog.
+    let written = await write(300);
+    const second = await instance('b');
+    await second.line(RESTORED);
+    await expectCounts(tail, written);
+
+    // Killed with transactions open, most likely.
+    written = await write(3_000);
+    const seen = tail.lines.length;
+    await tail.line(() => tail.lines.length > seen + 100);
+    await second.process.stop('SIGKILL');
+    const third = await instance('b');
+    const fourth = await instance('c');
+    await expectCounts(tail, written);
+    await third.line(RUNNING);
+    await fourth.line(RUNNING);
+    await expectCounts(tail, await write(300));
+    for (const { lines } of [first, second, third, fourth]) {
+      expect(lines.filter((line) => line.includes('failed'))).toEqual([]);
+    }
+  });
+});
