@@ -1,0 +1,3 @@
+import { conformance } from './suite.ts';
+
+conformance('kafka-3.9.1');

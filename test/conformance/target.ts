@@ -1,0 +1,123 @@
+/**
+ * What the suite runs over: the embedded broker in both transaction versions and real Kafka, all of
+ * them over TCP. An embedded target is held to the real broker of its transaction version.
+ */
+import { Broker } from '../../src/broker/broker.ts';
+import { listen } from '../../src/broker/tcp.ts';
+import { KafkaErrorCode } from '../../src/kafka/protocol/error-codes.ts';
+import { findCoordinator } from '../../src/kafka/protocol/find-coordinator.ts';
+import { initProducerId } from '../../src/kafka/protocol/init-producer-id.ts';
+import { offsetFetch } from '../../src/kafka/protocol/offset-fetch.ts';
+import { systemPorts } from '../../src/ports.ts';
+import { sharedKafka } from '../integration/real/shared.ts';
+import { type Address, Connection } from './connection.ts';
+import { describeTransactions } from './describe-transactions.ts';
+
+export type TargetName = 'embedded-tv1' | 'embedded-tv2' | 'kafka-3.9.1' | 'kafka-4.3.1';
+/** The real broker that a target is, or that it is held to. */
+export type Kafka = '3.9' | '4.3';
+
+export interface TransactionState {
+  readonly state: string;
+  readonly producerId: number;
+  readonly producerEpoch: number;
+}
+
+export interface Target {
+  readonly name: TargetName;
+  readonly kafka: Kafka;
+  /** The node that every case talks to first. */
+  readonly address: Address;
+  /** The state of a transactional id as its coordinator shows it, `unknown` without one. */
+  describe(transactionalId: string): Promise<TransactionState>;
+  close(): Promise<void>;
+}
+
+export const KAFKA_OF: Readonly<Record<TargetName, Kafka>> = {
+  'embedded-tv1': '3.9',
+  'kafka-3.9.1': '3.9',
+  'embedded-tv2': '4.3',
+  'kafka-4.3.1': '4.3',
+};
+
+const UNKNOWN: TransactionState = { state: 'unknown', producerId: -1, producerEpoch: -1 };
+
+export function openTarget(name: TargetName): Promise<Target> {
+  return isEmbedded(name) ? openEmbedded(name) : openReal(name);
+}
+
+export function isEmbedded(name: TargetName): name is 'embedded-tv1' | 'embedded-tv2' {
+  return name === 'embedded-tv1' || name === 'embedded-tv2';
+}
+
+async function openEmbedded(name: 'embedded-tv1' | 'embedded-tv2'): Promise<Target> {
+  const broker = new Broker({ ports: systemPorts });
+  const { port, close } = await listen(broker, { host: '127.0.0.1', port: 0 });
+  return {
+    name,
+    kafka: KAFKA_OF[name],
+    address: { host: '127.0.0.1', port },
+    async describe(transactionalId) {
+      const all = broker.listTransactions();
+      return all.find((each) => each.transactionalId === transactionalId) ?? UNKNOWN;
+    },
+    async close() {
+      await close();
+      broker.close();
+    },
+  };
+}
+
+async function openReal(name: 'kafka-3.9.1' | 'kafka-4.3.1'): Promise<Target> {
+  const version = name === 'kafka-3.9.1' ? '3.9.1' : '4.3.1';
+  const { bootstrap } = await sharedKafka(version);
+  const [host, port] = bootstrap.split(':');
+  const address = { host: host!, port: Number(port) };
+  const observer = await Connection.open(address);
+  await warm(observer);
+  return {
+    name,
+    kafka: KAFKA_OF[name],
+    address,
+    async describe(transactionalId) {
+      const answer = await observer.ask(describeTransactions, 0, {
+        transactionalIds: [transactionalId],
+      });
+      const found = answer.transactionStates[0]!;
+      if (found.errorCode !== 0) return UNKNOWN;
+      const { transactionState: state, producerId, producerEpoch } = found;
+      return { state, producerId, producerEpoch };
+    },
+    async close() {
+      observer.close();
+    },
+  };
+}
+
+const WARM_MS_MAX = 60_000;
+
+/** The coordinators' topics are made when first asked for; waits until all their partitions serve. */
+async function warm(connection: Connection): Promise<void> {
+  const deadline = Date.now() + WARM_MS_MAX;
+  for (let index = 0; index < 32; index++) {
+    const name = `warm-${index}`;
+    while (!(await serves(connection, name))) {
+      if (Date.now() > deadline) throw new Error(`no coordinators after ${WARM_MS_MAX} ms`);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+}
+
+async function serves(connection: Connection, name: string): Promise<boolean> {
+  for (const keyType of [0, 1]) {
+    const { errorCode } = await connection.ask(findCoordinator, 3, { key: name, keyType });
+    if (errorCode !== KafkaErrorCode.NONE) return false;
+  }
+  const { errorCode } = await connection.ask(initProducerId, 4, {
+    transactionalId: name,
+    transactionTimeoutMs: 60_000,
+  });
+  const asked = { groupId: name, topics: null, requireStable: true };
+  const offsets = await connection.ask(offsetFetch, 7, asked);
+  return errorCode === KafkaErrorCode.NONE && offsets.errorCode === KafkaErrorCode.NONE;
+}
