@@ -218,6 +218,7 @@ async function commitFirstOffsets(
     offsets: {
       groupId: options.applicationId,
       membership: () => group.membership(),
+      proof: () => group.proof(),
       partitions: plan.inputs.map(({ topic, partition }, i) => ({
         topic,
         partition,

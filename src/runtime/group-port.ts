@@ -6,6 +6,8 @@ export interface GroupPort {
   heartbeat(): Promise<void>;
   /** Generation and ids for TxnOffsetCommit; waits while a JoinGroup is in flight. */
   membership(): Promise<Membership>;
+  /** Resolves when the membership was proven of late, by a fresh heartbeat where that is needed. */
+  proof(): Promise<void>;
   /** Whether every generation since gave us the task without a gap. */
   ownedSince(taskId: string, generation: number): boolean;
   /** -1 while not a member. */

@@ -224,6 +224,7 @@ export class Task {
     return {
       groupId: options.applicationId,
       membership: () => group.membership(),
+      proof: () => group.proof(),
       partitions: plan.inputs.map(({ topic, partition }, i) => ({
         topic,
         partition,

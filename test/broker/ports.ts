@@ -67,6 +67,12 @@ export class VirtualPorts implements Ports {
     this.#now = end;
   }
 
+  /** The process stands still: time passes, and whatever was due runs late. */
+  stall(ms: number): void {
+    this.#now += ms;
+    this.advance(0);
+  }
+
   #fraction(): number {
     // Mulberry32.
     this.#state = (this.#state + 0x6d2b79f5) | 0;

@@ -16,6 +16,7 @@ const ASSIGNMENT = 'test/exactness/assignment-rules.test.ts';
 const STEP = 'test/exactness/step-rules.test.ts';
 const RECORD = 'test/exactness/record-rules.test.ts';
 const ZOMBIE = 'test/exactness/zombie.test.ts';
+const STALL = 'test/exactness/stall-rules.test.ts';
 
 export const MUTANTS: readonly Mutant[] = [
   {
@@ -229,5 +230,13 @@ export const MUTANTS: readonly Mutant[] = [
     replace: '      times: progress.times.map(() => -1),',
     tests: RECORD,
     kills: 'stream time survives a restart: what was late stays late, what was emitted stays so',
+  },
+  {
+    name: 'end-without-proof',
+    file: 'src/kafka/producer/session.ts',
+    find: "      await exchange.within(offsets.proof(), 'EndTxn');",
+    replace: '',
+    tests: STALL,
+    kills: 'a process that stood still for most of its session beats before it ends a transaction',
   },
 ];

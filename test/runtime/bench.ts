@@ -106,6 +106,7 @@ export class Bench {
         options,
         group: {
           heartbeat: async () => {},
+          proof: async () => {},
           membership: async () => ({ generation: 1, memberId: 'm', instanceId: null }),
           ownedSince: () => true,
           generation: 1,

@@ -61,6 +61,7 @@ class Lives {
       heartbeat: async () => {
         if (this.lost !== null) throw this.lost;
       },
+      proof: async () => {},
       // What a producer outside of a group says.
       membership: async () => ({ generation: -1, memberId: '', instanceId: null }),
       ownedSince: () => this.owned,

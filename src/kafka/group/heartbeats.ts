@@ -8,6 +8,8 @@
  *     what happened since.
  * I3. The session is over when the last contact is older than the session timeout, counted from its
  *     sending: by then the broker may have given our tasks away.
+ * I4. A membership is proven by a contact younger than the session less a margin. After a stall it is
+ *     not, whatever the answers say that waited for us.
  */
 import type { Ports, Timer } from '../../ports.ts';
 
@@ -19,6 +21,9 @@ export interface HeartbeatsOptions {
   readonly beat: () => Promise<void>;
   readonly sessionOver: () => void;
 }
+
+/** Of the session; what is begun on a proof of this age still ends within the session. */
+const PROOF_MARGIN = 1 / 5;
 
 export class Heartbeats {
   readonly #options: HeartbeatsOptions;
@@ -41,6 +46,13 @@ export class Heartbeats {
   get isSessionOver(): boolean {
     const { ports, sessionTimeoutMs } = this.#options;
     return ports.clock.monotonic() - this.#lastContact >= sessionTimeoutMs;
+  }
+
+  /** I4. */
+  get isProven(): boolean {
+    const { ports, sessionTimeoutMs } = this.#options;
+    const ageMs = ports.clock.monotonic() - this.#lastContact;
+    return ageMs < sessionTimeoutMs * (1 - PROOF_MARGIN);
   }
 
   begin(): void {

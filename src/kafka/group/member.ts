@@ -18,18 +18,22 @@
  *     another process have taken our instance id, the broker must be able to tell us.
  * I4. From sending a JoinGroup until its answer `membership` waits: an offset commit in between
  *     would carry a generation that is about to end.
+ * I5. After a stall the membership is proven by a heartbeat before anything is committed.
  */
-import { asEscapementError, EscapementError, invariant } from '../../errors.ts';
+import { asEscapementError, type EscapementError, invariant } from '../../errors.ts';
 import type { Ports } from '../../ports.ts';
 import type { Log } from '../../telemetry/log.ts';
 import type { Membership } from '../producer/step.ts';
 import { brokerError, KafkaErrorCode } from '../protocol/error-codes.ts';
 import { assignmentsFor, subscriptionOf, type TaskPlan, tasksIn } from './assignment-round.ts';
+import { type BeatPort, beat, pauseMs } from './beat.ts';
 import { Gate } from './gate.ts';
 import { type GroupCluster, GroupRequests, type Joined } from './group-requests.ts';
 import { Heartbeats } from './heartbeats.ts';
+import { isPassing, MemberErrors } from './member-errors.ts';
 import { type MemberState, successor } from './member-state.ts';
 import { type OwnedTask, Ownership } from './ownership.ts';
+import { StallWatch } from './stall-watch.ts';
 import { fingerprintOf } from './subscription.ts';
 
 export type { TaskPlan } from './assignment-round.ts';
@@ -67,13 +71,17 @@ export interface GroupMemberOptions {
 
 /** Rounds of a joining that may follow one another without a pause. */
 const ROUNDS_AT_ONCE = 4;
-const PAUSE_FIRST_MS = 20;
-const PAUSE_MOST_MS = 500;
+/** Of the heartbeat interval: how often the process is seen to be awake. */
+const TICKS_PER_BEAT = 3;
+
+const PROVEN = Promise.resolve();
 
 export class GroupMember {
   readonly #options: GroupMemberOptions;
+  readonly #errors: MemberErrors;
   readonly #requests: GroupRequests;
   readonly #heartbeats: Heartbeats;
+  readonly #stalls: StallWatch;
   readonly #ownership = new Ownership();
   /** Open from the answer to JoinGroup on: the generation is current. */
   readonly #membershipGate = new Gate();
@@ -96,13 +104,21 @@ export class GroupMember {
 
   constructor(options: GroupMemberOptions) {
     this.#options = options;
+    this.#errors = new MemberErrors(options);
     this.#requests = new GroupRequests(options);
+    const { ports, heartbeatIntervalMs, sessionTimeoutMs } = options;
     this.#heartbeats = new Heartbeats({
-      ports: options.ports,
-      intervalMs: options.heartbeatIntervalMs,
-      sessionTimeoutMs: options.sessionTimeoutMs,
-      beat: () => this.#beat(),
-      sessionOver: () => this.#lose(this.#sessionOver()),
+      ports,
+      intervalMs: heartbeatIntervalMs,
+      sessionTimeoutMs,
+      beat: () => beat(this.#beatPort()),
+      sessionOver: () => this.#lose(this.#errors.sessionOver(sessionTimeoutMs)),
+    });
+    this.#stalls = new StallWatch({
+      ports,
+      tickMs: heartbeatIntervalMs / TICKS_PER_BEAT,
+      stallMs: heartbeatIntervalMs,
+      stalled: (durationMs) => this.#stalled(durationMs),
     });
   }
 
@@ -119,6 +135,7 @@ export class GroupMember {
   start(): Promise<void> {
     invariant(this.#state === 'new', 'a group member is started once', { state: this.#state });
     this.#enter('joining');
+    this.#stalls.begin();
     void this.#live();
     return this.#firstAssignment.wait();
   }
@@ -129,6 +146,11 @@ export class GroupMember {
    */
   heartbeat(): Promise<void> {
     if (this.#failure !== null) return Promise.reject(this.#failure);
+    if (this.#state === 'stable' && this.#heartbeats.isSessionOver) {
+      // We stood still, and what came in first is not the timer that watches the session.
+      const { sessionTimeoutMs } = this.#options;
+      return Promise.reject(this.#lose(this.#errors.sessionOver(sessionTimeoutMs)));
+    }
     // A loss shows at once, though the request may still be waiting for a coordinator.
     return new Promise((resolve, reject) => {
       this.#waitingForProof.add(reject);
@@ -137,9 +159,25 @@ export class GroupMember {
     });
   }
 
-  /** I4. Rejects when the membership is lost while waiting. */
+  /** How often the process stood still for a heartbeat interval or longer. */
+  get stalls(): number {
+    return this.#stalls.count;
+  }
+
+  /** I5: resolves at once when the broker has known us of late, else after a fresh heartbeat. */
+  proof(): Promise<void> {
+    if (this.#failure !== null) return Promise.reject(this.#failure);
+    return this.#generation >= 0 && this.#heartbeats.isProven ? PROVEN : this.heartbeat();
+  }
+
+  /** I4, I5. Rejects when the membership is lost while waiting. */
   async membership(): Promise<Membership> {
     await this.#membershipGate.wait();
+    while (!this.#heartbeats.isProven) {
+      await this.heartbeat();
+      // A rebalance may have begun meanwhile.
+      await this.#membershipGate.wait();
+    }
     return {
       generation: this.#generation,
       memberId: this.#memberId,
@@ -157,7 +195,7 @@ export class GroupMember {
     if (this.#state === 'stopped' || this.#state === 'failed') return;
     const held = this.#state === 'joining' || this.#state === 'syncing';
     const wasMember = this.#memberId !== '';
-    this.#end('stopped', new EscapementError('CLOSED', 'The group member was stopped.'));
+    this.#end('stopped', this.#errors.stopped());
     if (leave === 'stay' || !wasMember) return;
     // Behind a JoinGroup that the broker holds, the request would wait for the rebalance.
     const code = await this.#requests.leave(this.#memberId, held ? 'transaction' : 'group');
@@ -204,7 +242,9 @@ export class GroupMember {
       if (!this.#isOpen) return 'again';
       this.#requests.forgetCoordinator();
       this.#options.log.debug({ attempt, reason: error.message }, 'joining again');
-      if (this.#generation >= 0 && this.#heartbeats.isSessionOver) this.#lose(this.#sessionOver());
+      if (this.#generation >= 0 && this.#heartbeats.isSessionOver) {
+        this.#lose(this.#errors.sessionOver(this.#options.sessionTimeoutMs));
+      }
       await this.#pause(attempt);
       return 'again';
     }
@@ -212,7 +252,7 @@ export class GroupMember {
 
   /** Null: to be tried again. Throws what the round treats: passing errors and those that end us. */
   async #join(plans: readonly TaskPlan[]): Promise<Joined | null> {
-    const { groupId, topics } = this.#options;
+    const { topics } = this.#options;
     // What is let go from here on is for the round after this one.
     this.#rejoinGate.shut();
     const claims = this.#ownership.claims();
@@ -230,25 +270,26 @@ export class GroupMember {
         this.#forgotten('JoinGroup');
         return null;
       default:
-        throw this.#refusal(joined.errorCode, `JoinGroup of group '${groupId}'`);
+        throw this.#errors.refusal(joined.errorCode, 'JoinGroup');
     }
     if (this.#generation >= 0 && joined.generation > this.#generation + 1) {
       // A generation has passed without us: what it gave away cannot be told from what it left us.
-      this.#lose(this.#missed(this.#generation));
+      this.#lose(this.#errors.missed(this.#generation));
       await this.#losing;
       if (!this.#isOpen) return null;
       this.#rejoinGate.shut();
     }
     this.#memberId = joined.memberId;
     this.#generation = joined.generation;
-    this.#heartbeats.contact(this.#options.ports.clock.monotonic());
+    // The broker may have answered long ago, had we stood still meanwhile.
+    this.#heartbeats.contact(this.#stalls.awakeAt);
     this.#enter('syncing');
     this.#membershipGate.open();
     return joined;
   }
 
   async #sync(joined: Joined, plans: readonly TaskPlan[]): Promise<'synced' | 'again'> {
-    const { groupId, log, ports } = this.#options;
+    const { log, ports } = this.#options;
     const assignments = joined.members === null ? [] : assignmentsFor(joined.members, plans, log);
     const sentAt = ports.clock.monotonic();
     const answer = await this.#requests.sync(joined.generation, joined.memberId, assignments);
@@ -262,10 +303,10 @@ export class GroupMember {
         this.#forgotten('SyncGroup');
         return 'again';
       case KafkaErrorCode.ILLEGAL_GENERATION:
-        this.#lose(this.#missed(joined.generation));
+        this.#lose(this.#errors.missed(joined.generation));
         return 'again';
       default:
-        throw this.#refusal(answer.errorCode, `SyncGroup of group '${groupId}'`);
+        throw this.#errors.refusal(answer.errorCode, 'SyncGroup');
     }
     this.#heartbeats.contact(sentAt);
     return this.#receive(answer.assignment, plans);
@@ -290,7 +331,11 @@ export class GroupMember {
       log.info({ groupId, foreign }, 'assignment of the process before: forcing a rebalance');
       return 'again';
     }
-    if (foreign.length > 0) throw this.#otherTopology(foreign);
+    if (foreign.length > 0) {
+      throw this.#errors.otherTopology(
+        `this instance was given the tasks ${foreign.join(', ')}, which its own does not have`,
+      );
+    }
     if (differs) log.warn({ groupId }, 'the leader of the group runs another set of tasks');
     const { added, revoked } = this.#ownership.receive(tasks, this.#generation);
     const generation = this.#generation;
@@ -321,48 +366,38 @@ export class GroupMember {
     if (returned.length < tasks.length) this.#rejoinGate.open();
   }
 
-  async #beat(): Promise<void> {
-    const { groupId, ports, log } = this.#options;
+  #beatPort(): BeatPort {
     const life = this.#life;
-    for (let attempt = 1; ; attempt++) {
-      if (life !== this.#life) throw this.#lostMeanwhile();
-      await this.#stableGate.wait();
-      const generation = this.#generation;
-      const sentAt = ports.clock.monotonic();
-      let code: number;
-      try {
-        code = await this.#requests.heartbeat(generation, this.#memberId);
-      } catch (cause) {
-        const error = asEscapementError(cause);
-        if (!isPassing(error)) throw this.#fail(error);
-        this.#requests.forgetCoordinator();
-        log.debug({ attempt, reason: error.message }, 'heartbeat repeated');
-        await this.#pause(attempt);
-        continue;
-      }
-      if (!this.#isOpen) throw this.#failure!;
-      if (life !== this.#life) throw this.#lostMeanwhile();
-      switch (code) {
-        case KafkaErrorCode.NONE:
-        case KafkaErrorCode.REBALANCE_IN_PROGRESS:
-          this.#heartbeats.contact(sentAt);
-          // The broker waits for us to join; until then the tasks are ours.
-          if (code !== KafkaErrorCode.NONE) this.#rejoinGate.open();
-          return;
-        case KafkaErrorCode.UNKNOWN_MEMBER_ID:
-          throw this.#forgotten('Heartbeat');
-        case KafkaErrorCode.ILLEGAL_GENERATION:
-          // Sent before a JoinGroup was answered and handled after it.
-          if (generation !== this.#generation) continue;
-          throw this.#lose(this.#missed(generation));
-        default: {
-          const error = this.#refusal(code, `Heartbeat of group '${groupId}'`);
-          if (!isPassing(error)) throw this.#fail(error);
-          this.#requests.forgetCoordinator();
-          await this.#pause(attempt);
-        }
-      }
-    }
+    return {
+      requests: this.#requests,
+      errors: this.#errors,
+      ports: this.#options.ports,
+      log: this.#options.log,
+      member: async () => {
+        await this.#stableGate.wait();
+        return { generation: this.#generation, memberId: this.#memberId };
+      },
+      isCurrent: (generation) => generation === this.#generation,
+      ended: () => {
+        if (this.#failure !== null) return this.#failure;
+        return life === this.#life ? null : this.#errors.lostMeanwhile();
+      },
+      proven: (sentAt, rebalance) => {
+        this.#heartbeats.contact(sentAt);
+        if (rebalance === 'in-progress') this.#rejoinGate.open();
+      },
+      forgotten: () => this.#forgotten('Heartbeat'),
+      missed: (generation) => this.#lose(this.#errors.missed(generation)),
+      refused: (error) => this.#fail(error),
+    };
+  }
+
+  /** I5. The session may be over; if it is not, the broker hears of us at once. */
+  #stalled(durationMs: number): void {
+    const { log, groupId } = this.#options;
+    const stalledMs = Math.round(durationMs);
+    log.warn({ groupId, stalledMs, stalls: this.stalls }, 'the process stood still');
+    if (this.#state === 'stable') void this.heartbeat().catch(() => {});
   }
 
   /** The tasks are gone; the listener is told, then the group is joined anew. Returns the reason. */
@@ -390,12 +425,7 @@ export class GroupMember {
 
   #forgotten(request: string): EscapementError {
     this.#memberId = '';
-    return this.#lose(
-      brokerError(
-        KafkaErrorCode.UNKNOWN_MEMBER_ID,
-        `${request} of group '${this.#options.groupId}'`,
-      ),
-    );
+    return this.#lose(this.#errors.forgotten(request));
   }
 
   #fail(error: EscapementError): EscapementError {
@@ -412,6 +442,7 @@ export class GroupMember {
     this.#enter(state);
     for (const reject of this.#waitingForProof) reject(error);
     this.#heartbeats.rest();
+    this.#stalls.end();
     for (const gate of [
       this.#membershipGate,
       this.#stableGate,
@@ -428,55 +459,10 @@ export class GroupMember {
 
   #pause(attempt: number): Promise<void> {
     const { timers, random } = this.#options.ports;
-    const most = Math.min(PAUSE_MOST_MS, PAUSE_FIRST_MS * 2 ** Math.min(attempt, 8));
-    return timers.sleep(most * (0.5 + 0.5 * random.fraction()));
-  }
-
-  #refusal(code: number, what: string): EscapementError {
-    const { instanceId, groupId } = this.#options;
-    const as = instanceId === null ? '' : ` as instance '${instanceId}'`;
-    const right =
-      code === KafkaErrorCode.GROUP_AUTHORIZATION_FAILED ? ` needs Read on group '${groupId}'` : '';
-    return brokerError(code, `${what}${as}${right}`);
-  }
-
-  #missed(generation: number): EscapementError {
-    return new EscapementError(
-      'TASK_LOST',
-      `Group '${this.#options.groupId}' went past generation ${generation} without this member.`,
-    );
-  }
-
-  #sessionOver(): EscapementError {
-    const { groupId, sessionTimeoutMs } = this.#options;
-    return new EscapementError(
-      'TASK_LOST',
-      `No answer of the coordinator of group '${groupId}' for ${sessionTimeoutMs} ms: the session is over.`,
-    );
-  }
-
-  #lostMeanwhile(): EscapementError {
-    return new EscapementError(
-      'TASK_LOST',
-      `The membership in group '${this.#options.groupId}' was lost meanwhile.`,
-    );
-  }
-
-  #otherTopology(foreign: readonly string[]): EscapementError {
-    return new EscapementError(
-      'TOPOLOGY_INVALID',
-      `Group '${this.#options.groupId}' runs another topology: this instance was given the tasks ` +
-        `${foreign.join(', ')}, which its own does not have. Stop the instances of the other ` +
-        `topology first, or use another applicationId.`,
-    );
+    return timers.sleep(pauseMs(attempt, random.fraction()));
   }
 }
 
 function idOf({ id }: OwnedTask): string {
   return id;
-}
-
-/** To be tried again: nothing that a group request changes is changed by another one like it. */
-function isPassing({ decision }: EscapementError): boolean {
-  return decision === 'retry' || decision === 'indefinite' || decision === 'abort';
 }

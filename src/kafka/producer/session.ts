@@ -13,7 +13,9 @@
  *     end the next transaction of the same epoch (KIP-890).
  * I3. EndTxn(commit) is sent only when every code of every answer before it was checked.
  * I4. Each transaction starts empty: no partition is known to it before AddPartitionsToTxn.
- * I5. No broker transaction is opened while a JoinGroup is under way: what it has written would hold
+ * I5. A commit is asked for only by a process that the group has proven to be a member of late: what
+ *     was sent before a stall longer than the session is not ended after it.
+ * I6. No broker transaction is opened while a JoinGroup is under way: what it has written would hold
  *     back all readers until the group has settled.
  */
 import { asEscapementError, EscapementError } from '../../errors.ts';
@@ -102,7 +104,7 @@ export class TransactionalSession {
     const { outputs, offsets } = step;
     this.#state = successor(this.#state, 'committing');
     try {
-      // I5.
+      // I6.
       if (offsets.partitions.length > 0) await offsets.membership();
       const exchange = this.#exchange(
         this.#options.transactionTimeoutMs / 2,
@@ -116,6 +118,7 @@ export class TransactionalSession {
       if (outputs.length > 0) branches.push(this.#writes.write(exchange, outputs));
       if (offsets.partitions.length > 0) branches.push(this.#commitOffsets(exchange, offsets));
       await allOf(exchange, branches);
+      await exchange.within(offsets.proof(), 'EndTxn');
       await this.#end(exchange, 'commit');
     } catch (cause) {
       throw this.#failed(asEscapementError(cause), 'abortable');

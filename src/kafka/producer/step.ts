@@ -25,6 +25,12 @@ export interface StepOffsets {
   readonly groupId: string;
   /** Asked right before the offsets are sent; waits out a JoinGroup that is under way. */
   readonly membership: () => Promise<Membership>;
+  /**
+   * Asked right before EndTxn(commit): resolves when the group has proven of late that we are a
+   * member, after a fresh heartbeat where that is needed; rejects with `lost` when we are not. A
+   * process that stood still past its session commits nothing.
+   */
+  readonly proof: () => Promise<void>;
   readonly partitions: readonly StepOffset[];
 }
 

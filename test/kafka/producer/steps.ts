@@ -33,6 +33,7 @@ export function step(
     offsets: {
       groupId: 'billing',
       membership,
+      proof: () => Promise.resolve(),
       partitions: [{ topic: 'usage', partition: 0, offset, metadata: `step-${offset}` }],
     },
   };
