@@ -38,17 +38,27 @@ interface Entry {
   run(call: Call, body: Buffer, reply: Reply): void;
 }
 
+/** Lowest and highest version by API key, for those that the broker offers. */
+export type OfferedVersions = ReadonlyMap<number, readonly [min: number, max: number]>;
+
 export class ApiTable {
   readonly #entries = new Map<number, Entry>();
+  readonly #offered: OfferedVersions | null;
+
+  /** With `offered`, what lies outside of it is not served although its layout is known. */
+  constructor(offered: OfferedVersions | null = null) {
+    this.#offered = offered;
+  }
 
   serve<Received, Body>(
     api: ServedApi<unknown, unknown, Received, Body>,
     handler: Handler<Received, NoInfer<Body>>,
   ): void {
+    const [min, max] = this.#offered?.get(api.key) ?? api.versions;
     this.#entries.set(api.key, {
       key: api.key,
       name: api.name,
-      versions: [api.versions[0], api.versions[1]],
+      versions: [Math.max(min, api.versions[0]), Math.min(max, api.versions[1])],
       run: (call, body, reply) => {
         handler(
           decodeRequest(api, call.version, body),

@@ -44,15 +44,14 @@ export interface BatchHeader {
 }
 
 /** Why a batch is refused before it is looked at any further. */
-export type BatchFault = 'truncated' | 'magic' | 'crc' | 'count';
+export type BatchFault = 'truncated' | 'magic' | 'count';
 
-/** Reads and checks the batch that starts at `at`: bounds, magic, CRC and the record count. */
+/** Reads and checks the batch that starts at `at`: bounds, magic and the record count. */
 export function readBatchHeader(buffer: Buffer, at: number): BatchHeader | BatchFault {
   if (buffer.length - at < HEADER_BYTES) return 'truncated';
   const bytes = buffer.readInt32BE(at + LENGTH) + LENGTH_PREFIX_BYTES;
   if (bytes < HEADER_BYTES || bytes > buffer.length - at) return 'truncated';
   if (buffer.readInt8(at + MAGIC) !== 2) return 'magic';
-  if (crc32c(buffer, at + ATTRIBUTES, at + bytes) !== buffer.readUInt32BE(at + CRC)) return 'crc';
   const attributes = buffer.readInt16BE(at + ATTRIBUTES);
   const count = buffer.readInt32BE(at + COUNT);
   const lastOffsetDelta = buffer.readInt32BE(at + LAST_OFFSET_DELTA);
@@ -72,6 +71,11 @@ export function readBatchHeader(buffer: Buffer, at: number): BatchHeader | Batch
   };
 }
 
+/** Whether the bytes of a batch are those that its producer sealed. */
+export function crcFits(batch: Buffer, header: BatchHeader): boolean {
+  return crc32c(batch, ATTRIBUTES, header.bytes) === batch.readUInt32BE(CRC);
+}
+
 /** Places a batch in the log: the only two fields outside the CRC that a broker owns. */
 export function placeBatch(batch: Buffer, baseOffset: number, leaderEpoch: number): void {
   writeInt64(batch, 0, baseOffset);
@@ -82,6 +86,10 @@ export interface Marker {
   readonly producerId: number;
   readonly producerEpoch: number;
   readonly result: TransactionResult;
+  /** Of the coordinator that sends it; a participant refuses those of earlier ones (rule 17). */
+  readonly coordinatorEpoch: number;
+  /** By which the transaction was ended; not in the batch, the leader's check depends on it. */
+  readonly rules: 'v1' | 'v2';
 }
 
 export type TransactionResult = 'commit' | 'abort';
@@ -112,7 +120,7 @@ export function markerBatch(marker: Marker, timestamp: number): Buffer {
   at = batch.writeInt16BE(marker.result === 'commit' ? 1 : 0, at);
   at = batch.writeUInt8(MARKER_VALUE_BYTES * 2, at);
   at = batch.writeInt16BE(0, at);
-  at = batch.writeInt32BE(0, at);
+  at = batch.writeInt32BE(marker.coordinatorEpoch, at);
   batch.writeUInt8(0, at);
   batch.writeUInt32BE(crc32c(batch, ATTRIBUTES, batch.length), CRC);
   return batch;

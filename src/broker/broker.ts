@@ -14,13 +14,14 @@
 import { apiVersions } from '../kafka/protocol/api-versions.ts';
 import { encodeResponse } from '../kafka/protocol/codec.ts';
 import { KafkaErrorCode } from '../kafka/protocol/error-codes.ts';
-import type { Ports } from '../ports.ts';
+import type { Ports, Timer } from '../ports.ts';
 import { ApiTable, type Connection, type Reply } from './api-table.ts';
 import type { Marker } from './batch-header.ts';
 import { serveFetch } from './fetch.ts';
 import { serveGroupRequests } from './group-requests.ts';
 import { Groups } from './groups.ts';
 import { serveLogRequests } from './log-requests.ts';
+import type { MarkerOutcome } from './markers.ts';
 import { offered, serveMetadata } from './metadata.ts';
 import { serveOffsetRequests } from './offset-requests.ts';
 import { BROKER_DEFAULTS, type BrokerOptions, type BrokerSettings } from './options.ts';
@@ -29,7 +30,9 @@ import type { BrokerState, NodeAddress } from './state.ts';
 import { serveTopicRequests } from './topic-requests.ts';
 import { Topics } from './topics.ts';
 import { serveTransactionRequests } from './transaction-requests.ts';
-import { type Participant, TransactionCoordinator, type TransactionView } from './transactions.ts';
+import type { Participant } from './transaction-state.ts';
+import { TransactionCoordinator, type TransactionView } from './transactions.ts';
+import { OFFERED_VERSIONS } from './versions.ts';
 
 const FIRST_PORT = 9_092;
 
@@ -40,13 +43,15 @@ export class Broker implements BrokerState {
   readonly topics: Topics;
   readonly groups: Groups;
   readonly transactions: TransactionCoordinator;
-  readonly #table = new ApiTable();
+  readonly #table: ApiTable;
+  readonly #timers = new Set<Timer>();
   readonly #addresses: NodeAddress[];
   #connections = 0;
 
   constructor(options: BrokerOptions) {
     const settings: BrokerSettings = { ...BROKER_DEFAULTS, ...options };
     this.settings = settings;
+    this.#table = new ApiTable(OFFERED_VERSIONS[settings.transactionVersion]);
     this.ports = options.ports;
     this.clusterId = this.ports.random.bytes(16).toString('base64url');
     this.#addresses = Array.from({ length: settings.nodes }, (_, id) => ({
@@ -62,6 +67,7 @@ export class Broker implements BrokerState {
     this.groups = new Groups(this.ports, settings.initialRebalanceDelayMs);
     this.transactions = new TransactionCoordinator({
       ports: this.ports,
+      transactionVersion: settings.transactionVersion,
       markerDelayMs: settings.markerDelayMs,
       transactionTimeoutMaxMs: settings.transactionTimeoutMaxMs,
       mark: (participant, marker) => this.#mark(participant, marker),
@@ -97,7 +103,7 @@ export class Broker implements BrokerState {
     if (apiKey === apiVersions.key && !this.#table.supports(apiKey, apiVersion)) {
       // The one refusal that every client can read: version 0 with the list (KIP-511).
       const errorCode = KafkaErrorCode.UNSUPPORTED_VERSION;
-      reply(encodeResponse(apiVersions, 0, { ...offered(this.#table), errorCode }));
+      reply(encodeResponse(apiVersions, 0, { ...offered(this.#table, this), errorCode }));
       return;
     }
     this.#table.handle(apiKey, { connection, version: apiVersion }, body, reply);
@@ -125,19 +131,29 @@ export class Broker implements BrokerState {
     return this.transactions.list();
   }
 
+  later(delayMs: number, callback: () => void): void {
+    const timer = this.ports.timers.after(delayMs, () => {
+      this.#timers.delete(timer);
+      callback();
+    });
+    this.#timers.add(timer);
+  }
+
   /** Cancels every timer; waiting requests stay without an answer. */
   close(): void {
+    for (const timer of this.#timers) timer.cancel();
+    this.#timers.clear();
     this.transactions.close();
     this.groups.close();
   }
 
-  #mark(participant: Participant, marker: Marker): void {
+  #mark(participant: Participant, marker: Marker): MarkerOutcome {
     if (participant.kind === 'offsets') {
-      this.groups.find(participant.group)?.offsets.mark(marker);
-      return;
+      return this.groups.find(participant.group)?.offsets.mark(marker) ?? 'written';
     }
     // A topic deleted meanwhile needs no marker any more.
     const partition = this.topics.partition(participant.topic, participant.partition);
-    partition?.mark(marker, this.ports.clock.now());
+    const now = this.ports.clock.now();
+    return partition?.mark(marker, now, this.settings.markerEpochs) ?? 'written';
   }
 }

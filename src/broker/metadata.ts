@@ -6,6 +6,7 @@ import { metadata } from '../kafka/protocol/metadata.ts';
 import type { ApiTable } from './api-table.ts';
 import type { BrokerState } from './state.ts';
 import type { Topic } from './topics.ts';
+import { FEATURES } from './versions.ts';
 
 const GROUP_KEY = 0;
 const TRANSACTION_KEY = 1;
@@ -15,7 +16,7 @@ const NO_ID = '0'.repeat(32);
 
 export function serveMetadata(table: ApiTable, state: BrokerState): void {
   table.serve(apiVersions, (_request, answer) => {
-    answer({ errorCode: KafkaErrorCode.NONE, ...offered(table), throttleTimeMs: 0 });
+    answer({ errorCode: KafkaErrorCode.NONE, ...offered(table, state), throttleTimeMs: 0 });
   });
 
   table.serve(metadata, (request, answer) => {
@@ -41,17 +42,15 @@ export function serveMetadata(table: ApiTable, state: BrokerState): void {
   });
 }
 
-/** The body of ApiVersions; transactions v1 is what `transaction.version` 1 stands for. */
-export function offered(table: ApiTable) {
+/** The body of ApiVersions. */
+export function offered(table: ApiTable, { settings }: BrokerState) {
   return {
     apiKeys: table.offered().map(({ key, min, max }) => ({
       apiKey: key,
       minVersion: min,
       maxVersion: max,
     })),
-    supportedFeatures: [{ name: 'transaction.version', minVersion: 0, maxVersion: 1 }],
-    finalizedFeaturesEpoch: 1,
-    finalizedFeatures: [{ name: 'transaction.version', maxVersionLevel: 1, minVersionLevel: 1 }],
+    ...FEATURES[settings.transactionVersion],
   };
 }
 

@@ -3,8 +3,7 @@ import { KafkaErrorCode } from '../kafka/protocol/error-codes.ts';
 import { offsetCommit } from '../kafka/protocol/offset-commit.ts';
 import { offsetFetch } from '../kafka/protocol/offset-fetch.ts';
 import { txnOffsetCommit } from '../kafka/protocol/txn-offset-commit.ts';
-import type { ApiTable, Connection } from './api-table.ts';
-import type { GroupRecord } from './groups.ts';
+import type { ApiTable, Call, Connection } from './api-table.ts';
 import type { GroupOffsets, OffsetEntry } from './offsets.ts';
 import type { BrokerState } from './state.ts';
 
@@ -27,6 +26,9 @@ interface OffsetTopic {
 type Commit = (entry: OffsetEntry) => void;
 
 const GROUPS_VERSION = 8;
+/** First versions of TxnOffsetCommit that know TRANSACTION_ABORTABLE, and that add the group. */
+const ABORTABLE_VERSION = 4;
+const ADDING_VERSION = 5;
 
 export function serveOffsetRequests(table: ApiTable, state: BrokerState): void {
   table.serve(offsetCommit, (request, answer, { connection }) => {
@@ -42,14 +44,14 @@ export function serveOffsetRequests(table: ApiTable, state: BrokerState): void {
     answer({ throttleTimeMs: 0, topics });
   });
 
-  table.serve(txnOffsetCommit, (request, answer, { connection }) => {
+  table.serve(txnOffsetCommit, (request, answer, call) => {
     const { groupId, transactionalId, producerId, producerEpoch } = request;
     const committer: Committer = {
       generation: request.generationId,
       memberId: request.memberId,
       instanceId: request.groupInstanceId,
     };
-    const errorCode = checkTransactionalCommit(state, connection, groupId, {
+    const errorCode = checkTransactionalCommit(state, call, groupId, {
       ...committer,
       transactionalId,
       producerId,
@@ -113,56 +115,66 @@ function checkCommit(
     : KafkaErrorCode.NONE;
 }
 
+interface TransactionalCommitter extends Committer {
+  readonly transactionalId: string;
+  readonly producerId: number;
+  readonly producerEpoch: number;
+}
+
 /**
- * Rule 14: membership is checked only when the request carries it, and a rebalance does not refuse
- * the commit; what the transaction coordinator knows is asked only for the first offsets of it.
+ * The transaction comes first, then the membership: a commit of v2 that a zombie was refused has
+ * added the group to the transaction, as in Kafka.
  */
 function checkTransactionalCommit(
   state: BrokerState,
-  connection: Connection,
+  { connection, version }: Call,
   groupId: string,
-  committer: Committer & {
-    readonly transactionalId: string;
-    readonly producerId: number;
-    readonly producerEpoch: number;
-  },
+  committer: TransactionalCommitter,
 ): number {
   const wrongNode = misplaced(state, connection, groupId);
   if (wrongNode !== KafkaErrorCode.NONE) return wrongNode;
-  const record = state.groups.find(groupId);
-  const { generation, memberId, instanceId, producerId, producerEpoch } = committer;
-  const refused = checkMembership(record, { generation, memberId, instanceId });
-  if (refused !== KafkaErrorCode.NONE) return refused;
-  const fenced = record?.offsets.checkEpoch(producerId, producerEpoch) ?? KafkaErrorCode.NONE;
-  if (fenced !== KafkaErrorCode.NONE) return fenced;
-  if (record?.offsets.hasOpenTransaction(producerId, producerEpoch) === true) {
-    return KafkaErrorCode.NONE;
+  const { producerId, producerEpoch } = committer;
+  const offsets = state.groups.find(groupId)?.offsets;
+  const fenced = offsets?.checkEpoch(producerId, producerEpoch) ?? KafkaErrorCode.NONE;
+  const isEarly = state.settings.transactionVersion === 2;
+  if (isEarly && fenced !== KafkaErrorCode.NONE) return fenced;
+  if (offsets?.hasOpenTransaction(producerId, producerEpoch) !== true) {
+    const refused = joinTransaction(state, groupId, committer, version);
+    if (refused !== KafkaErrorCode.NONE) return refused;
   }
-  const errorCode = state.transactions.verify(
-    committer.transactionalId,
-    { producerId, producerEpoch },
-    { kind: 'offsets', group: groupId },
-  );
-  switch (errorCode) {
-    case KafkaErrorCode.PRODUCER_FENCED:
-      return KafkaErrorCode.INVALID_PRODUCER_EPOCH;
-    case KafkaErrorCode.TRANSACTION_ABORTABLE:
-      return KafkaErrorCode.INVALID_TXN_STATE;
-    case KafkaErrorCode.CONCURRENT_TRANSACTIONS:
-      return KafkaErrorCode.COORDINATOR_LOAD_IN_PROGRESS;
-    default:
-      return errorCode;
-  }
+  const stranger = checkMembership(state, groupId, committer);
+  return stranger === KafkaErrorCode.NONE ? fenced : stranger;
 }
 
-function checkMembership(record: GroupRecord | undefined, committer: Committer): number {
+/** Asked only for the first offsets of a transaction: verified (v1) or added (v2). */
+function joinTransaction(
+  state: BrokerState,
+  groupId: string,
+  { transactionalId, producerId, producerEpoch }: TransactionalCommitter,
+  version: number,
+): number {
+  const producer = { producerId, producerEpoch };
+  const participants = [{ kind: 'offsets', group: groupId } as const];
+  const errorCode =
+    version >= ADDING_VERSION
+      ? state.transactions.add(transactionalId, producer, participants, 'v2')
+      : state.transactions.verify(transactionalId, producer, participants);
+  if (errorCode === KafkaErrorCode.PRODUCER_FENCED) return KafkaErrorCode.INVALID_PRODUCER_EPOCH;
+  const isNews = errorCode === KafkaErrorCode.TRANSACTION_ABORTABLE && version < ABORTABLE_VERSION;
+  return isNews ? KafkaErrorCode.INVALID_TXN_STATE : errorCode;
+}
+
+/** Rule 14: checked only when the request carries a member, and not refused amid a rebalance. */
+function checkMembership(state: BrokerState, groupId: string, committer: Committer): number {
   const { generation, memberId, instanceId } = committer;
-  if (generation < 0 && memberId === '' && instanceId === null) return KafkaErrorCode.NONE;
-  if (record === undefined) {
-    return generation < 0 ? KafkaErrorCode.UNKNOWN_MEMBER_ID : KafkaErrorCode.ILLEGAL_GENERATION;
-  }
-  if (generation < 0 && record.group.state === 'Empty') return KafkaErrorCode.NONE;
-  return record.group.check(memberId, instanceId, generation);
+  const record = state.groups.find(groupId);
+  const isAnonymous = generation < 0 && memberId === '' && instanceId === null;
+  const isEmpty = record === undefined || record.group.state === 'Empty';
+  if (isAnonymous || (generation < 0 && isEmpty)) return KafkaErrorCode.NONE;
+  if (record !== undefined) return record.group.check(memberId, instanceId, generation);
+  return state.settings.transactionVersion === 2
+    ? KafkaErrorCode.ILLEGAL_GENERATION
+    : KafkaErrorCode.UNKNOWN_MEMBER_ID;
 }
 
 /** One error code for all, or a code for each partition on its own. */

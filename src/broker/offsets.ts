@@ -12,6 +12,7 @@
  */
 import { KafkaErrorCode } from '../kafka/protocol/error-codes.ts';
 import type { Marker } from './batch-header.ts';
+import type { MarkerOutcome } from './markers.ts';
 
 export interface CommittedOffset {
   readonly offset: number;
@@ -65,8 +66,10 @@ export class GroupOffsets {
     });
   }
 
-  mark(marker: Marker): void {
-    if (this.checkEpoch(marker.producerId, marker.producerEpoch) !== KafkaErrorCode.NONE) return;
+  mark(marker: Marker): MarkerOutcome {
+    if (this.checkEpoch(marker.producerId, marker.producerEpoch) !== KafkaErrorCode.NONE) {
+      return 'refused';
+    }
     const producer = this.#producerAt(marker.producerId, marker.producerEpoch);
     if (marker.result === 'commit') {
       for (const { topic, partition, committed } of producer.pending.values()) {
@@ -74,6 +77,7 @@ export class GroupOffsets {
       }
     }
     producer.pending.clear();
+    return 'written';
   }
 
   find(topic: string, partition: number): CommittedOffset | undefined {

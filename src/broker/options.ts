@@ -6,6 +6,28 @@ export interface BrokerOptions {
   /** Nodes that this one object plays, 1 to 9; partitions and coordinators are spread over them. */
   readonly nodes?: number;
   /**
+   * Whose rules hold: 1 those of Kafka 3.9, 2 those of Kafka 4.3 with the cluster feature
+   * `transaction.version` 2 (KIP-890): an epoch for every transaction, and Produce 12 and
+   * TxnOffsetCommit 5 add to the transaction what they write to. Clients with older requests get
+   * their older rules from either. Offered versions and features are those of the two. Default 2.
+   */
+  readonly transactionVersion?: 1 | 2;
+  /**
+   * How the epoch of a marker of transactions v2 is held against that of the producer: `newer`
+   * since Kafka 4.3 (KAFKA-19999), `not-older` before. Default `newer`.
+   */
+  readonly markerEpochs?: 'newer' | 'not-older';
+  /**
+   * `add.partitions.to.txn.retry.backoff.ms`: after which a Produce 12 that met the end of the
+   * transaction before asks the coordinator again. Milliseconds, default 20.
+   */
+  readonly addRetryMs?: number;
+  /**
+   * `add.partitions.to.txn.retry.backoff.max.ms`: after which it is answered
+   * CONCURRENT_TRANSACTIONS. Milliseconds, default 100; 0 never asks again.
+   */
+  readonly addRetryMsMax?: number;
+  /**
    * Mean delay in milliseconds between the answer to EndTxn and a transaction marker; each marker
    * takes its own between 0 and twice of it. Default 1. Never synchronous, 0 included.
    */
@@ -30,6 +52,10 @@ export type BrokerSettings = Required<BrokerOptions>;
 
 export const BROKER_DEFAULTS: Omit<BrokerSettings, 'ports'> = Object.freeze({
   nodes: 1,
+  transactionVersion: 2,
+  markerEpochs: 'newer',
+  addRetryMs: 20,
+  addRetryMsMax: 100,
   markerDelayMs: 1,
   unknownTopics: 'refuse',
   partitionsDefault: 1,

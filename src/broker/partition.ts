@@ -3,24 +3,29 @@
  *
  * Called by the produce handler (client batches) and by the transaction coordinator (markers).
  *
- * I1. Nothing is appended unless every check passed: a refused batch leaves no trace.
- * I2. Epoch, sequence and duplicate checks come before the transaction check, as in Kafka's
- *     UnifiedLog; whether the partition belongs to the transaction is the coordinator's knowledge
- *     and asked for only when the producer has nothing open here (rule 8). A late request of the
- *     same epoch therefore slips into whatever transaction is open: v1 does not protect from it.
+ * I1. Nothing is appended unless every check passed: a refused batch leaves no trace in the log.
+ * I2. Whether the partition belongs to a transaction is the coordinator's knowledge and asked for
+ *     only when the producer has nothing open here (rule 8), before a batch is checked any further.
+ *     A late request of the same epoch therefore slips into whatever transaction is open: v1 does
+ *     not protect from it; with v2 the epoch is another one after each marker.
  */
 import { KafkaErrorCode } from '../kafka/protocol/error-codes.ts';
-import { type Marker, markerBatch, readBatchHeader } from './batch-header.ts';
+import {
+  type BatchHeader,
+  crcFits,
+  type Marker,
+  markerBatch,
+  readBatchHeader,
+} from './batch-header.ts';
 import { PartitionLog } from './log.ts';
-import { ProducerState } from './producer-state.ts';
+import type { MarkerOutcome } from './markers.ts';
+import { type MarkerEpochs, ProducerState } from './producer-state.ts';
 import { keysOf } from './records.ts';
+import type { ClientRules } from './transaction-state.ts';
 
 export interface AppendRules {
   readonly batchBytesMax: number;
   readonly keys: 'required' | 'optional';
-  readonly now: number;
-  /** Error code of the coordinator for a partition that may not be in the transaction, or 0. */
-  verify(producerId: number, epoch: number): number;
 }
 
 export interface Appended {
@@ -29,6 +34,9 @@ export interface Appended {
   readonly baseOffset: number;
   readonly message?: string;
 }
+
+/** What the coordinator has to be asked before a batch is appended, or why it is refused. */
+export type TransactionNeed = 'nothing' | 'ask' | Appended;
 
 export class Partition {
   readonly topic: string;
@@ -43,20 +51,38 @@ export class Partition {
     this.leader = options.leader;
   }
 
-  /** Appends what a client sent: exactly one batch, as of Produce v3. */
-  append(records: Buffer, rules: AppendRules): Appended {
+  /** The header of what a client sent: exactly one batch, as of Produce v3. */
+  read(records: Buffer): BatchHeader | Appended {
     const header = readBatchHeader(records, 0);
-    if (header === 'crc' || header === 'truncated') {
-      return refused(KafkaErrorCode.CORRUPT_MESSAGE, `the batch fails its check: ${header}`);
+    if (header === 'truncated') {
+      return refused(KafkaErrorCode.CORRUPT_MESSAGE, 'the batch fails its check: truncated');
     }
     if (typeof header === 'string') {
       return refused(KafkaErrorCode.INVALID_RECORD, `the batch fails its check: ${header}`);
     }
-    if (header.bytes !== records.length) {
-      return refused(
-        KafkaErrorCode.INVALID_RECORD,
-        'a partition takes exactly one batch a request',
-      );
+    return header.bytes === records.length
+      ? header
+      : refused(KafkaErrorCode.INVALID_RECORD, 'a partition takes exactly one batch a request');
+  }
+
+  /** Of a transactional batch. Kafka 4 sees a stale epoch here, 3.9 leaves it to the coordinator. */
+  transactionNeed(
+    header: BatchHeader,
+    rules: ClientRules,
+    epochCheck: 'early' | 'late',
+  ): TransactionNeed {
+    const { producerId, producerEpoch } = header;
+    if (epochCheck === 'early' && this.producers.isOlderEpoch(producerId, producerEpoch)) {
+      return this.#fenced(header);
+    }
+    if (this.producers.hasOpenTransaction(producerId, producerEpoch)) return 'nothing';
+    this.producers.verifying(header, rules);
+    return 'ask';
+  }
+
+  append(records: Buffer, header: BatchHeader, rules: AppendRules): Appended {
+    if (!crcFits(records, header)) {
+      return refused(KafkaErrorCode.CORRUPT_MESSAGE, 'the batch fails its check: crc');
     }
     if (header.bytes > rules.batchBytesMax) {
       return refused(
@@ -71,48 +97,45 @@ export class Partition {
     if (keys !== 'given') {
       return refused(KafkaErrorCode.INVALID_RECORD, `a compacted topic needs keys: ${keys}`);
     }
-    if (header.producerId < 0) {
-      const baseOffset = this.log.append(records, header);
-      this.log.announce();
-      return { errorCode: KafkaErrorCode.NONE, baseOffset };
-    }
-    const { producerId, producerEpoch } = header;
-    if (header.transactional && !this.producers.hasOpenTransaction(producerId, producerEpoch)) {
-      const unverified = rules.verify(producerId, producerEpoch);
-      if (unverified !== KafkaErrorCode.NONE) {
-        return refused(unverified, 'the partition is not part of the ongoing transaction');
+    if (header.producerId >= 0) {
+      const repeated = this.producers.repeated(header);
+      if (repeated !== undefined) {
+        return { errorCode: KafkaErrorCode.NONE, baseOffset: repeated.baseOffset };
       }
-    }
-    const repeated = this.producers.repeated(header);
-    if (repeated !== undefined) {
-      return { errorCode: KafkaErrorCode.NONE, baseOffset: repeated.baseOffset };
-    }
-    const errorCode = this.producers.check(header);
-    if (errorCode !== KafkaErrorCode.NONE) {
-      return refused(
-        errorCode,
-        `producer ${producerId} epoch ${producerEpoch} sequence ${header.baseSequence}`,
-      );
+      const errorCode = this.producers.check(header);
+      if (errorCode !== KafkaErrorCode.NONE) return this.#outOfLine(errorCode, header);
     }
     const baseOffset = this.log.append(records, header);
-    if (this.producers.appended(header, baseOffset, rules.now) === 'opened') {
-      this.log.openTransaction(producerId, baseOffset);
+    if (header.producerId >= 0 && this.producers.appended(header, baseOffset) === 'opened') {
+      this.log.openTransaction(header.producerId, baseOffset);
     }
     this.log.announce();
     return { errorCode: KafkaErrorCode.NONE, baseOffset };
   }
 
   /** Ends the producer's transaction here, also when it wrote nothing here. */
-  mark(marker: Marker, now: number): void {
-    const { producerId, producerEpoch } = marker;
-    if (this.producers.checkMarker(producerId, producerEpoch) !== KafkaErrorCode.NONE) return;
+  mark(marker: Marker, now: number, epochs: MarkerEpochs): MarkerOutcome {
+    if (this.producers.checkMarker(marker, epochs) !== KafkaErrorCode.NONE) return 'refused';
     const batch = markerBatch(marker, now);
     const header = readBatchHeader(batch, 0);
-    if (typeof header === 'string') return;
+    if (typeof header === 'string') return 'refused';
     const offset = this.log.append(batch, header);
-    this.producers.ended(producerId, producerEpoch, now);
-    this.log.closeTransaction(producerId, offset, marker.result);
+    this.producers.ended(marker, now);
+    this.log.closeTransaction(marker.producerId, offset, marker.result);
     this.log.announce();
+    return 'written';
+  }
+
+  #fenced(header: BatchHeader): Appended {
+    return this.#outOfLine(KafkaErrorCode.INVALID_PRODUCER_EPOCH, header);
+  }
+
+  #outOfLine(errorCode: number, header: BatchHeader): Appended {
+    const { producerId, producerEpoch, baseSequence } = header;
+    return refused(
+      errorCode,
+      `producer ${producerId} epoch ${producerEpoch} sequence ${baseSequence}`,
+    );
   }
 }
 

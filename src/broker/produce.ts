@@ -1,96 +1,207 @@
-/** Produce: every partition of a request stands or falls on its own. */
+/**
+ * Produce: every partition of a request stands or falls on its own.
+ *
+ * I1. What is not yet part of the producer's transaction is asked about at the coordinator, all of
+ *     a request at once: whether it was added (v1), or to be added (v2, Produce 12).
+ * I2. With v2 a coordinator that is still finishing the transaction before is asked again every
+ *     20 ms for 100 ms; the request, and with it its connection, waits meanwhile.
+ */
 import { KafkaErrorCode } from '../kafka/protocol/error-codes.ts';
 import { produce } from '../kafka/protocol/produce.ts';
-import type { ApiTable, Connection } from './api-table.ts';
-import type { Appended } from './partition.ts';
+import type { Request } from '../kafka/protocol/schema.ts';
+import type { ApiTable, Call } from './api-table.ts';
+import type { BatchHeader } from './batch-header.ts';
+import type { Appended, Partition } from './partition.ts';
 import type { BrokerState } from './state.ts';
+import type { Topic } from './topics.ts';
+import type { ClientRules, Participant } from './transaction-state.ts';
 
 const ACKS = new Set([-1, 0, 1]);
 /** The first version whose clients understand TRANSACTION_ABORTABLE. */
 const ABORTABLE_VERSION = 11;
+/** The first version that adds its partitions to the transaction (KIP-890, part 2). */
+const ADDING_VERSION = 12;
 
-interface PartitionRequest {
-  readonly topic: string;
-  readonly index: number;
-  readonly records: Buffer | null;
-  readonly acks: number;
-  readonly transactionalId: string | null;
-  readonly version: number;
-  readonly connection: Connection;
+/** What is to be done with the records for one partition, and what became of it. */
+interface Write {
+  readonly topic: Topic;
+  readonly partition: Partition;
+  readonly records: Buffer;
+  readonly header: BatchHeader;
 }
 
+interface Slot {
+  readonly name: string;
+  readonly index: number;
+  /** Null once it is refused. */
+  write: Write | null;
+  answer: Appended;
+}
+
+const UNDECIDED: Appended = { errorCode: KafkaErrorCode.UNKNOWN_SERVER_ERROR, baseOffset: -1 };
+
 export function serveProduce(table: ApiTable, state: BrokerState): void {
-  table.serve(produce, (request, answer, { connection, version }) => {
-    const { acks, transactionalId } = request;
-    const responses = request.topicData.map((topic) => ({
-      name: topic.name,
-      partitionResponses: topic.partitionData.map(({ index, records }) => {
-        const appended = append(state, {
-          topic: topic.name,
-          index,
-          records,
-          acks,
-          transactionalId,
-          version,
-          connection,
-        });
-        return {
-          index,
-          errorCode: appended.errorCode,
-          baseOffset: appended.baseOffset,
-          logAppendTimeMs: -1,
-          logStartOffset: state.topics.partition(topic.name, index)?.log.logStartOffset ?? -1,
-          recordErrors: [],
-          errorMessage: appended.message ?? null,
-        };
-      }),
-    }));
-    answer(acks === 0 ? null : { responses, throttleTimeMs: 0 });
+  table.serve(produce, (request, answer, call) => {
+    const { acks } = request;
+    const slots = request.topicData.flatMap(({ name, partitionData }) =>
+      partitionData.map(({ index, records }) =>
+        slotOf(state, { name, index, records, acks }, call),
+      ),
+    );
+    const respond = () => {
+      for (const slot of slots) {
+        const { write } = slot;
+        if (write === null) continue;
+        const { topic, partition, records, header } = write;
+        slot.answer = partition.append(records, header, topic);
+      }
+      answer(acks === 0 ? null : { responses: byTopic(state, slots), throttleTimeMs: 0 });
+    };
+    const transactional = slots.filter(({ write }) => write?.header.transactional === true);
+    if (transactional.length === 0) respond();
+    else joinTransaction(state, { request, slots, transactional, call, respond });
   });
 }
 
-function append(state: BrokerState, request: PartitionRequest): Appended {
-  const { topic: name, index, records, transactionalId, version } = request;
+function slotOf(
+  state: BrokerState,
+  request: { name: string; index: number; records: Buffer | null; acks: number },
+  { connection }: Call,
+): Slot {
+  const { name, index, records } = request;
+  const refuse = (answer: Appended): Slot => ({ name, index, write: null, answer });
   const topic = state.topics.find(name);
   const partition = topic?.partitions[index];
   if (topic === undefined || partition === undefined) {
-    return refused(KafkaErrorCode.UNKNOWN_TOPIC_OR_PARTITION);
+    return refuse(refused(KafkaErrorCode.UNKNOWN_TOPIC_OR_PARTITION));
   }
-  if (partition.leader !== request.connection.node) {
-    return refused(KafkaErrorCode.NOT_LEADER_OR_FOLLOWER);
+  if (partition.leader !== connection.node) {
+    return refuse(refused(KafkaErrorCode.NOT_LEADER_OR_FOLLOWER));
   }
-  if (!ACKS.has(request.acks)) return refused(KafkaErrorCode.INVALID_REQUIRED_ACKS);
-  if (records === null || records.length === 0) return refused(KafkaErrorCode.INVALID_RECORD);
-  return partition.append(records, {
-    batchBytesMax: topic.batchBytesMax,
-    keys: topic.keys,
-    now: state.ports.clock.now(),
-    verify(producerId, producerEpoch) {
-      if (transactionalId === null) return KafkaErrorCode.INVALID_TXN_STATE;
-      const errorCode = state.transactions.verify(
-        transactionalId,
-        { producerId, producerEpoch },
-        { kind: 'partition', topic: name, partition: index },
-      );
-      return verificationAnswer(errorCode, version);
-    },
-  });
+  if (!ACKS.has(request.acks)) return refuse(refused(KafkaErrorCode.INVALID_REQUIRED_ACKS));
+  if (records === null || records.length === 0) {
+    return refuse(refused(KafkaErrorCode.INVALID_RECORD));
+  }
+  const header = partition.read(records);
+  return 'errorCode' in header
+    ? refuse(header)
+    : { name, index, write: { topic, partition, records, header }, answer: UNDECIDED };
 }
 
-/** Kafka 3.9 translates the coordinator's answer for clients that know fewer codes. */
-function verificationAnswer(errorCode: number, version: number): number {
+interface Joining {
+  readonly request: Request<typeof produce>;
+  readonly slots: readonly Slot[];
+  readonly transactional: readonly Slot[];
+  readonly call: Call;
+  respond(): void;
+}
+
+function joinTransaction(state: BrokerState, joining: Joining): void {
+  const { request, slots, transactional, call, respond } = joining;
+  const { transactionalId } = request;
+  if (transactionalId === null) {
+    for (const slot of slots) {
+      refuse(slot, refused(KafkaErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED));
+    }
+    respond();
+    return;
+  }
+  const { producerId, producerEpoch } = transactional[0]!.write!.header;
+  const producer = { producerId, producerEpoch };
+  const isOf = ({ write }: Slot) =>
+    write?.header.producerId === producerId && write.header.producerEpoch === producerEpoch;
+  if (!transactional.every(isOf)) {
+    for (const slot of slots) refuse(slot, refused(KafkaErrorCode.INVALID_PRODUCER_ID_MAPPING));
+    respond();
+    return;
+  }
+  const rules: ClientRules = call.version >= ADDING_VERSION ? 'v2' : 'v1';
+  const { addRetryMs, addRetryMsMax } = state.settings;
+  const deadline = state.ports.clock.monotonic() + addRetryMsMax;
+  const attempt = () => {
+    const asking = transactional.filter((slot) => needsCoordinator(state, slot, rules));
+    const errorCode =
+      asking.length === 0
+        ? KafkaErrorCode.NONE
+        : rules === 'v2'
+          ? state.transactions.add(transactionalId, producer, asking.map(participantOf), rules)
+          : state.transactions.verify(transactionalId, producer, asking.map(participantOf));
+    const isBusy = rules === 'v2' && errorCode === KafkaErrorCode.CONCURRENT_TRANSACTIONS;
+    if (isBusy && state.ports.clock.monotonic() < deadline) {
+      state.later(addRetryMs, attempt);
+      return;
+    }
+    if (errorCode !== KafkaErrorCode.NONE) {
+      const code = answerOf(errorCode, call.version);
+      const message = 'the partition is not part of the ongoing transaction';
+      for (const slot of asking) refuse(slot, refused(code, message));
+    }
+    respond();
+  };
+  attempt();
+}
+
+/** Refuses the slot on the way when its epoch is a fenced one. */
+function needsCoordinator(state: BrokerState, slot: Slot, rules: ClientRules): boolean {
+  if (slot.write === null) return false;
+  const { partition, header } = slot.write;
+  const epochCheck = state.settings.transactionVersion === 2 ? 'early' : 'late';
+  const need = partition.transactionNeed(header, rules, epochCheck);
+  if (typeof need !== 'string') refuse(slot, need);
+  return need === 'ask';
+}
+
+function participantOf({ name, index }: Slot): Participant {
+  return { kind: 'partition', topic: name, partition: index };
+}
+
+/** The coordinator's answer as clients of the version know it. */
+function answerOf(errorCode: number, version: number): number {
   switch (errorCode) {
     case KafkaErrorCode.PRODUCER_FENCED:
       return KafkaErrorCode.INVALID_PRODUCER_EPOCH;
     case KafkaErrorCode.TRANSACTION_ABORTABLE:
       return version < ABORTABLE_VERSION ? KafkaErrorCode.INVALID_TXN_STATE : errorCode;
     case KafkaErrorCode.CONCURRENT_TRANSACTIONS:
+      return version < ADDING_VERSION ? KafkaErrorCode.NOT_ENOUGH_REPLICAS : errorCode;
+    case KafkaErrorCode.COORDINATOR_LOAD_IN_PROGRESS:
+    case KafkaErrorCode.COORDINATOR_NOT_AVAILABLE:
+    case KafkaErrorCode.NOT_COORDINATOR:
       return KafkaErrorCode.NOT_ENOUGH_REPLICAS;
     default:
       return errorCode;
   }
 }
 
-function refused(errorCode: number): Appended {
-  return { errorCode, baseOffset: -1 };
+function byTopic(state: BrokerState, slots: readonly Slot[]) {
+  const topics = new Map<string, ReturnType<typeof partitionAnswer>[]>();
+  for (const slot of slots) {
+    const answers = topics.get(slot.name);
+    if (answers === undefined) topics.set(slot.name, [partitionAnswer(state, slot)]);
+    else answers.push(partitionAnswer(state, slot));
+  }
+  return [...topics].map(([name, partitionResponses]) => ({ name, partitionResponses }));
+}
+
+function partitionAnswer(state: BrokerState, { name, index, answer }: Slot) {
+  return {
+    index,
+    errorCode: answer.errorCode,
+    baseOffset: answer.baseOffset,
+    logAppendTimeMs: -1,
+    logStartOffset: state.topics.partition(name, index)?.log.logStartOffset ?? -1,
+    recordErrors: [],
+    errorMessage: answer.message ?? null,
+  };
+}
+
+function refuse(slot: Slot, answer: Appended): void {
+  slot.write = null;
+  slot.answer = answer;
+}
+
+function refused(errorCode: number, message?: string): Appended {
+  return message === undefined
+    ? { errorCode, baseOffset: -1 }
+    : { errorCode, baseOffset: -1, message };
 }

@@ -21,4 +21,6 @@ export interface BrokerState {
   nodes(): readonly NodeAddress[];
   /** The node that coordinates a group or a transactional id. */
   coordinatorOf(kind: 'group' | 'transaction', key: string): number;
+  /** Runs `callback` after `delayMs`, unless the broker was closed before. */
+  later(delayMs: number, callback: () => void): void;
 }

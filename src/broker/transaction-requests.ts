@@ -6,10 +6,13 @@ import { KafkaErrorCode } from '../kafka/protocol/error-codes.ts';
 import { initProducerId } from '../kafka/protocol/init-producer-id.ts';
 import type { ApiTable, Connection } from './api-table.ts';
 import type { BrokerState } from './state.ts';
-import type { Participant } from './transactions.ts';
+import type { ClientRules, Participant } from './transaction-state.ts';
 
 /** First versions whose clients understand PRODUCER_FENCED (KIP-588); older ones get 47. */
 const FENCED_VERSION = { initProducerId: 4, others: 2 };
+/** The first version of EndTxn that answers with the next epoch (KIP-890, part 2). */
+const BUMPING_VERSION = 5;
+const NONE = -1;
 
 export function serveTransactionRequests(table: ApiTable, state: BrokerState): void {
   const { transactions } = state;
@@ -28,7 +31,12 @@ export function serveTransactionRequests(table: ApiTable, state: BrokerState): v
       answer({ throttleTimeMs: 0, errorCode: KafkaErrorCode.NOT_COORDINATOR, ...none });
       return;
     }
-    const expected = { producerId, producerEpoch };
+    if ((producerId === NONE) !== (producerEpoch === NONE)) {
+      const none = { producerId: NONE, producerEpoch: NONE };
+      answer({ throttleTimeMs: 0, errorCode: KafkaErrorCode.INVALID_REQUEST, ...none });
+      return;
+    }
+    const expected = producerId === NONE ? null : { producerId, producerEpoch };
     const given = transactions.initProducerId(transactionalId, transactionTimeoutMs, expected);
     const errorCode = forVersion(given.errorCode, version, FENCED_VERSION.initProducerId);
     answer({ throttleTimeMs: 0, ...given, errorCode });
@@ -69,6 +77,7 @@ export function serveTransactionRequests(table: ApiTable, state: BrokerState): v
       topics.flatMap(({ name, partitions }) =>
         partitions.map((partition): Participant => ({ kind: 'partition', topic: name, partition })),
       ),
+      'v1',
     );
     respond(() => forVersion(errorCode, version, FENCED_VERSION.others));
   });
@@ -77,9 +86,12 @@ export function serveTransactionRequests(table: ApiTable, state: BrokerState): v
     const { transactionalId, producerId, producerEpoch, groupId } = request;
     const errorCode = elsewhere(connection, transactionalId)
       ? KafkaErrorCode.NOT_COORDINATOR
-      : transactions.add(transactionalId, { producerId, producerEpoch }, [
-          { kind: 'offsets', group: groupId },
-        ]);
+      : transactions.add(
+          transactionalId,
+          { producerId, producerEpoch },
+          [{ kind: 'offsets', group: groupId }],
+          'v1',
+        );
     answer({
       throttleTimeMs: 0,
       errorCode: forVersion(errorCode, version, FENCED_VERSION.others),
@@ -88,17 +100,13 @@ export function serveTransactionRequests(table: ApiTable, state: BrokerState): v
 
   table.serve(endTxn, (request, answer, { connection, version }) => {
     const { transactionalId, producerId, producerEpoch } = request;
-    const errorCode = elsewhere(connection, transactionalId)
-      ? KafkaErrorCode.NOT_COORDINATOR
-      : transactions.end(
-          transactionalId,
-          { producerId, producerEpoch },
-          request.committed ? 'commit' : 'abort',
-        );
-    answer({
-      throttleTimeMs: 0,
-      errorCode: forVersion(errorCode, version, FENCED_VERSION.others),
-    });
+    const rules: ClientRules = version >= BUMPING_VERSION ? 'v2' : 'v1';
+    const result = request.committed ? 'commit' : 'abort';
+    const ended = elsewhere(connection, transactionalId)
+      ? { errorCode: KafkaErrorCode.NOT_COORDINATOR, producerId: NONE, producerEpoch: NONE }
+      : transactions.end(transactionalId, { producerId, producerEpoch }, result, rules);
+    const errorCode = forVersion(ended.errorCode, version, FENCED_VERSION.others);
+    answer({ throttleTimeMs: 0, ...ended, errorCode });
   });
 }
 

@@ -1,105 +1,79 @@
 /**
- * The transaction coordinator of transactions v1 (KIP-98, KIP-360, KIP-588).
+ * The transaction coordinator (KIP-98, KIP-360, KIP-588, KIP-890).
  *
- * Owns the state of every transactional id and the timers that write markers and abort what runs
- * too long. Called by `transaction-requests.ts`; calls the participants through `mark` only.
+ * Owns the state of every transactional id and the timer that aborts what runs too long. Called by
+ * `transaction-requests.ts`, and by the leaders of partitions and the coordinators of groups, which
+ * ask whether they are part of a transaction or want to become one. States: `transaction-state.ts`.
  *
- *              AddPartitions, AddOffsets
- *   Empty ────────────────────────────────► Ongoing ───EndTxn───► PrepareCommit ─► CompleteCommit
- *     ▲   ▲                                  │    └────EndTxn───► PrepareAbort ──► CompleteAbort
- *     │   └── InitProducerId ── Complete*    │                        ▲
- *     │                                      └─ InitProducerId, ──► PrepareEpochFence
- *     └── InitProducerId                        timeout
- *
- * I1. EndTxn is answered once Prepare stands and before any marker is written (rule 2): a broker
- *     that completes at once hides bugs of clients that read too early.
- * I2. Markers reach the participants one by one in any order, each on its own timer.
- * I3. While Prepare stands every request but a repeat of the opposite EndTxn is answered
- *     CONCURRENT_TRANSACTIONS (rule 3).
- * I4. A fenced or timed-out transaction is aborted with a bumped epoch, its markers carry it, so
+ * I1. EndTxn is answered once Prepare stands and before any marker is written (rule 2).
+ * I2. While Prepare stands every request of the id is answered CONCURRENT_TRANSACTIONS, whatever it
+ *     wants (rule 3): Kafka has its step to Complete pending from the moment it answers EndTxn.
+ * I3. A fenced or timed-out transaction is aborted with a bumped epoch, its markers carry it, so
  *     that the partitions refuse the old owner as well (rules 5, 6).
+ * I4. By the rules of v2 every EndTxn bumps the epoch before the markers are written and takes a new
+ *     producer id when the epoch is exhausted; a client that repeats itself is known by the epoch
+ *     before the present one (rule 7). Which rules hold is said by the version of the request; what
+ *     the coordinator does by itself follows the version of the broker.
  */
-import { invariant } from '../errors.ts';
 import { KafkaErrorCode } from '../kafka/protocol/error-codes.ts';
 import type { Ports, Timer } from '../ports.ts';
 import type { Marker, TransactionResult } from './batch-header.ts';
+import { type MarkerOutcome, MarkerWriter } from './markers.ts';
+import {
+  type ClientRules,
+  completeOf,
+  EPOCH_MAX,
+  isExhausted,
+  isPrepared,
+  keyOf,
+  NO_EPOCH,
+  NO_ID,
+  newTransaction,
+  type Participant,
+  type ProducerIdentity,
+  prepareOf,
+  type Transaction,
+  type TransactionState,
+  transit,
+} from './transaction-state.ts';
 
-export type TransactionState =
-  | 'Empty'
-  | 'Ongoing'
-  | 'PrepareCommit'
-  | 'PrepareAbort'
-  | 'CompleteCommit'
-  | 'CompleteAbort'
-  | 'PrepareEpochFence'
-  | 'Dead';
-
-/** Legal successors; a step outside the table is a defect of this file. */
-export const TRANSACTION_SUCCESSORS: Readonly<
-  Record<TransactionState, readonly TransactionState[]>
-> = {
-  Empty: ['Empty', 'Ongoing', 'Dead'],
-  Ongoing: ['Ongoing', 'PrepareCommit', 'PrepareAbort', 'PrepareEpochFence'],
-  PrepareEpochFence: ['PrepareAbort'],
-  PrepareCommit: ['CompleteCommit'],
-  PrepareAbort: ['CompleteAbort'],
-  CompleteCommit: ['Empty', 'Ongoing', 'Dead'],
-  CompleteAbort: ['Empty', 'Ongoing', 'Dead'],
-  Dead: [],
-};
-
-export type Participant =
-  | { readonly kind: 'partition'; readonly topic: string; readonly partition: number }
-  | { readonly kind: 'offsets'; readonly group: string };
-
-export interface ProducerIdentity {
-  readonly producerId: number;
-  readonly producerEpoch: number;
-}
-
-export interface InitAnswer extends ProducerIdentity {
+export interface IdentityAnswer extends ProducerIdentity {
   readonly errorCode: number;
 }
 
 export interface CoordinatorOptions {
   readonly ports: Ports;
+  readonly transactionVersion: 1 | 2;
   /** Mean delay between EndTxn and a marker; each marker takes between none and twice of it. */
   readonly markerDelayMs: number;
   readonly transactionTimeoutMaxMs: number;
-  mark(participant: Participant, marker: Marker): void;
-}
-
-/** Above this a producer id is used up and the next InitProducerId gives a new one. */
-const EPOCH_EXHAUSTED = 32_766;
-
-interface Transaction {
-  readonly transactionalId: string;
-  producerId: number;
-  producerEpoch: number;
-  /** The epoch before the last bump that a client asked for by name, else -1 (KIP-360 retry). */
-  lastEpoch: number;
-  lastProducerId: number;
-  timeoutMs: number;
-  state: TransactionState;
-  participants: Map<string, Participant>;
-  startedAt: number;
-  expiry: Timer | null;
+  mark(participant: Participant, marker: Marker): MarkerOutcome;
 }
 
 export interface TransactionView extends ProducerIdentity {
   readonly transactionalId: string;
   readonly state: TransactionState;
   readonly participants: readonly Participant[];
+  readonly timeoutMs: number;
+  /** -1 outside of a transaction. */
+  readonly startedAt: number;
 }
 
 export class TransactionCoordinator {
   readonly #options: CoordinatorOptions;
   readonly #transactions = new Map<string, Transaction>();
+  readonly #markers: MarkerWriter;
   readonly #timers = new Set<Timer>();
   #nextProducerId = 0;
 
   constructor(options: CoordinatorOptions) {
+    const { ports, markerDelayMs } = options;
     this.#options = options;
+    this.#markers = new MarkerWriter({
+      ports,
+      markerDelayMs,
+      write: (participant, marker) => options.mark(participant, marker),
+    });
   }
 
   /** InitProducerId without a transactional id: idempotent producers. */
@@ -109,44 +83,52 @@ export class TransactionCoordinator {
     return producerId;
   }
 
-  /** `expected` is the identity that the caller believes it has (KIP-360), -1/-1 for none. */
+  /** `expected` is the identity that the caller believes it has (KIP-360), null for none. */
   initProducerId(
     transactionalId: string,
     timeoutMs: number,
-    expected: ProducerIdentity,
-  ): InitAnswer {
-    if (transactionalId === '') return refusedInit(KafkaErrorCode.INVALID_REQUEST);
+    expected: ProducerIdentity | null,
+  ): IdentityAnswer {
+    if (transactionalId === '') return refused(KafkaErrorCode.INVALID_REQUEST);
     if (timeoutMs <= 0 || timeoutMs > this.#options.transactionTimeoutMaxMs) {
-      return refusedInit(KafkaErrorCode.INVALID_TRANSACTION_TIMEOUT);
+      return refused(KafkaErrorCode.INVALID_TRANSACTION_TIMEOUT);
     }
     const transaction = this.#transactions.get(transactionalId) ?? this.#create(transactionalId);
-    if (!knows(transaction, expected)) return refusedInit(KafkaErrorCode.PRODUCER_FENCED);
-    switch (transaction.state) {
-      case 'Empty':
-      case 'CompleteCommit':
-      case 'CompleteAbort':
-        return this.#giveEpoch(transaction, timeoutMs, expected);
-      case 'Ongoing':
-        // The caller tries again until the fenced transaction's markers are written (rule 5).
-        this.#fence(transaction);
-        return refusedInit(KafkaErrorCode.CONCURRENT_TRANSACTIONS);
-      default:
-        return refusedInit(KafkaErrorCode.CONCURRENT_TRANSACTIONS);
+    if (isPrepared(transaction)) return refused(KafkaErrorCode.CONCURRENT_TRANSACTIONS);
+    if (expected !== null && !mayInit(transaction, expected)) {
+      return refused(KafkaErrorCode.PRODUCER_FENCED);
     }
+    if (transaction.state === 'Ongoing') {
+      // The caller tries again until the fenced transaction's markers are written (rule 5).
+      this.#fence(transaction);
+      return refused(KafkaErrorCode.CONCURRENT_TRANSACTIONS);
+    }
+    return this.#giveEpoch(transaction, timeoutMs, expected);
   }
 
-  /** AddPartitionsToTxn and AddOffsetsToTxn. */
+  /** AddPartitionsToTxn and AddOffsetsToTxn (v1), or the first write to a participant (v2). */
   add(
     transactionalId: string,
     producer: ProducerIdentity,
     participants: readonly Participant[],
+    rules: ClientRules,
   ): number {
     const transaction = this.#transactions.get(transactionalId);
+    // After a rotation the client has an id that is not given before Complete, so Kafka 4 asks for
+    // a pending step first.
+    const pendingFirst = this.#options.transactionVersion === 2;
+    if (pendingFirst && transaction !== undefined && isPrepared(transaction)) {
+      return KafkaErrorCode.CONCURRENT_TRANSACTIONS;
+    }
     const errorCode = checkOwner(transactionalId, transaction, producer);
     if (transaction === undefined || errorCode !== KafkaErrorCode.NONE) return errorCode;
-    if (isPrepared(transaction.state)) return KafkaErrorCode.CONCURRENT_TRANSACTIONS;
-    if (transaction.state !== 'Ongoing') {
-      this.#enter(transaction, 'Ongoing');
+    if (isPrepared(transaction)) return KafkaErrorCode.CONCURRENT_TRANSACTIONS;
+    const isOngoing = transaction.state === 'Ongoing';
+    if (isOngoing && participants.every((each) => transaction.participants.has(keyOf(each)))) {
+      return KafkaErrorCode.NONE;
+    }
+    this.#transit(transaction, 'Ongoing', { rules });
+    if (!isOngoing) {
       transaction.startedAt = this.#options.ports.clock.now();
       transaction.expiry = this.#after(transaction.timeoutMs, () => this.#fence(transaction));
     }
@@ -156,37 +138,30 @@ export class TransactionCoordinator {
     return KafkaErrorCode.NONE;
   }
 
-  end(transactionalId: string, producer: ProducerIdentity, result: TransactionResult): number {
+  /** EndTxn; the answer names the producer's next identity by the rules of v2, none by v1's. */
+  end(
+    transactionalId: string,
+    producer: ProducerIdentity,
+    result: TransactionResult,
+    rules: ClientRules,
+  ): IdentityAnswer {
     const transaction = this.#transactions.get(transactionalId);
-    const errorCode = checkOwner(transactionalId, transaction, producer);
-    if (transaction === undefined || errorCode !== KafkaErrorCode.NONE) return errorCode;
-    switch (transaction.state) {
-      case 'Ongoing':
-        this.#prepare(transaction, result);
-        return KafkaErrorCode.NONE;
-      case 'CompleteCommit':
-      case 'CompleteAbort':
-        // A repeat whose first answer was lost (rule 4).
-        return transaction.state === completeOf(result)
-          ? KafkaErrorCode.NONE
-          : KafkaErrorCode.INVALID_TXN_STATE;
-      case 'PrepareCommit':
-      case 'PrepareAbort':
-        return transaction.state === prepareOf(result)
-          ? KafkaErrorCode.CONCURRENT_TRANSACTIONS
-          : KafkaErrorCode.INVALID_TXN_STATE;
-      default:
-        return KafkaErrorCode.INVALID_TXN_STATE;
-    }
+    return rules === 'v2'
+      ? this.#endV2(transactionalId, transaction, producer, result)
+      : refused(this.#endV1(transactionalId, transaction, producer, result));
   }
 
   /** Whether a participant is in the ongoing transaction (KIP-890, part 1; rule 8). */
-  verify(transactionalId: string, producer: ProducerIdentity, participant: Participant): number {
+  verify(
+    transactionalId: string,
+    producer: ProducerIdentity,
+    participants: readonly Participant[],
+  ): number {
     const transaction = this.#transactions.get(transactionalId);
     const errorCode = checkOwner(transactionalId, transaction, producer);
     if (transaction === undefined || errorCode !== KafkaErrorCode.NONE) return errorCode;
-    if (isPrepared(transaction.state)) return KafkaErrorCode.CONCURRENT_TRANSACTIONS;
-    return transaction.state === 'Ongoing' && transaction.participants.has(keyOf(participant))
+    if (isPrepared(transaction)) return KafkaErrorCode.CONCURRENT_TRANSACTIONS;
+    return participants.every((each) => transaction.participants.has(keyOf(each)))
       ? KafkaErrorCode.NONE
       : KafkaErrorCode.TRANSACTION_ABORTABLE;
   }
@@ -198,106 +173,180 @@ export class TransactionCoordinator {
       producerId: transaction.producerId,
       producerEpoch: transaction.producerEpoch,
       participants: [...transaction.participants.values()],
+      timeoutMs: transaction.timeoutMs,
+      startedAt: transaction.startedAt,
     }));
   }
 
   close(): void {
     for (const timer of this.#timers) timer.cancel();
     this.#timers.clear();
+    this.#markers.close();
   }
 
   #create(transactionalId: string): Transaction {
-    const transaction: Transaction = {
-      transactionalId,
-      producerId: this.newProducerId(),
-      producerEpoch: -1,
-      lastEpoch: -1,
-      lastProducerId: -1,
-      timeoutMs: 0,
-      state: 'Empty',
-      participants: new Map(),
-      startedAt: -1,
-      expiry: null,
-    };
+    const transaction = newTransaction(transactionalId, this.newProducerId());
     this.#transactions.set(transactionalId, transaction);
     return transaction;
   }
 
-  #giveEpoch(transaction: Transaction, timeoutMs: number, expected: ProducerIdentity): InitAnswer {
+  #giveEpoch(
+    transaction: Transaction,
+    timeoutMs: number,
+    expected: ProducerIdentity | null,
+  ): IdentityAnswer {
     const current = transaction.producerEpoch;
-    const named = expected.producerEpoch !== -1;
-    const isRetry =
-      named && current !== -1 && expected.producerEpoch !== current
-        ? expected.producerEpoch === transaction.lastEpoch ||
-          expected.producerId === transaction.lastProducerId
-        : false;
-    if (named && current !== -1 && expected.producerEpoch !== current && !isRetry) {
-      return refusedInit(KafkaErrorCode.PRODUCER_FENCED);
-    }
-    if (!isRetry && current >= EPOCH_EXHAUSTED) {
-      transaction.lastProducerId = named ? transaction.producerId : -1;
-      transaction.lastEpoch = named ? current : -1;
-      transaction.producerId = this.newProducerId();
-      transaction.producerEpoch = 0;
-    } else if (!isRetry) {
-      transaction.lastEpoch = named ? current : -1;
-      transaction.producerEpoch = current + 1;
+    const claimed = expected?.producerEpoch ?? null;
+    if (isExhausted(current) && (claimed === null || claimed === current)) {
+      this.#transit(transaction, 'Empty', {
+        producerId: this.newProducerId(),
+        producerEpoch: 0,
+        lastEpoch: claimed === null ? NO_EPOCH : current,
+      });
+    } else if (isExhausted(current)) {
+      return refused(KafkaErrorCode.UNKNOWN_SERVER_ERROR);
+    } else if (claimed === null || current === NO_EPOCH || claimed === current) {
+      const lastEpoch = claimed === null ? NO_EPOCH : current;
+      this.#transit(transaction, 'Empty', { producerEpoch: current + 1, lastEpoch });
+    } else if (claimed === transaction.lastEpoch) {
+      // A repeat whose first answer was lost; nobody else came between, or lastEpoch were none.
+      this.#transit(transaction, 'Empty');
+    } else {
+      return refused(KafkaErrorCode.PRODUCER_FENCED);
     }
     transaction.timeoutMs = timeoutMs;
-    this.#enter(transaction, 'Empty');
-    const { producerId, producerEpoch } = transaction;
-    return { errorCode: KafkaErrorCode.NONE, producerId, producerEpoch };
+    return identified(transaction);
+  }
+
+  #endV1(
+    transactionalId: string,
+    transaction: Transaction | undefined,
+    producer: ProducerIdentity,
+    result: TransactionResult,
+  ): number {
+    const errorCode = checkOwner(transactionalId, transaction, producer);
+    if (transaction === undefined || errorCode !== KafkaErrorCode.NONE) return errorCode;
+    if (isPrepared(transaction)) return KafkaErrorCode.CONCURRENT_TRANSACTIONS;
+    if (transaction.state === 'Ongoing') {
+      this.#prepare(transaction, result, 'v1');
+      return KafkaErrorCode.NONE;
+    }
+    // A repeat whose first answer was lost (rule 4).
+    return transaction.state === completeOf(result)
+      ? KafkaErrorCode.NONE
+      : KafkaErrorCode.INVALID_TXN_STATE;
+  }
+
+  /**
+   * With `again` for the epoch before the present one and `now` for the present one:
+   *
+   *                   abort, again   abort, now   commit, again   commit, now
+   *   Empty           fenced         bump         fenced          invalid
+   *   CompleteAbort   repeat         bump         invalid         invalid
+   *   CompleteCommit  invalid        bump         repeat          invalid
+   */
+  #endV2(
+    transactionalId: string,
+    transaction: Transaction | undefined,
+    producer: ProducerIdentity,
+    result: TransactionResult,
+  ): IdentityAnswer {
+    if (transactionalId === '') return refused(KafkaErrorCode.INVALID_REQUEST);
+    if (transaction === undefined) return refused(KafkaErrorCode.INVALID_PRODUCER_ID_MAPPING);
+    if (isPrepared(transaction)) return refused(KafkaErrorCode.CONCURRENT_TRANSACTIONS);
+    const isComplete =
+      transaction.state === 'CompleteCommit' || transaction.state === 'CompleteAbort';
+    const afterRotation =
+      transaction.previousProducerId === producer.producerId &&
+      producer.producerEpoch === EPOCH_MAX - 1 &&
+      transaction.producerEpoch === 0;
+    const isRepeat = afterRotation || transaction.producerEpoch === producer.producerEpoch + 1;
+    if (transaction.producerId !== producer.producerId && !afterRotation) {
+      return refused(KafkaErrorCode.INVALID_PRODUCER_ID_MAPPING);
+    }
+    if (transaction.producerEpoch !== producer.producerEpoch && !(isComplete && isRepeat)) {
+      return refused(KafkaErrorCode.PRODUCER_FENCED);
+    }
+    if (isRepeat) {
+      return transaction.state === completeOf(result)
+        ? identified(transaction)
+        : refused(KafkaErrorCode.INVALID_TXN_STATE);
+    }
+    // An abort of nothing: the client cannot know whether its first write reached the coordinator.
+    if (transaction.state !== 'Ongoing' && result === 'commit') {
+      return refused(KafkaErrorCode.INVALID_TXN_STATE);
+    }
+    return this.#prepare(transaction, result, 'v2');
   }
 
   /** Rules 5 and 6: bump, then abort under the bumped epoch. */
   #fence(transaction: Transaction): void {
     if (transaction.state !== 'Ongoing') return;
-    this.#enter(transaction, 'PrepareEpochFence');
-    transaction.producerEpoch += 1;
-    transaction.lastEpoch = -1;
-    this.#prepare(transaction, 'abort');
-  }
-
-  #prepare(transaction: Transaction, result: TransactionResult): void {
-    this.#enter(transaction, prepareOf(result));
-    if (transaction.expiry !== null) {
-      transaction.expiry.cancel();
-      this.#timers.delete(transaction.expiry);
-      transaction.expiry = null;
-    }
-    const marker: Marker = {
-      producerId: transaction.producerId,
-      producerEpoch: transaction.producerEpoch,
-      result,
-    };
-    const { markerDelayMs, ports } = this.#options;
-    const waiting = new Set(transaction.participants.keys());
-    if (waiting.size === 0) {
-      this.#after(markerDelayMs, () => this.#complete(transaction, result));
+    this.#transit(transaction, 'PrepareEpochFence');
+    if (this.#options.transactionVersion === 2) {
+      this.#prepare(transaction, 'abort', 'v2');
       return;
     }
-    for (const [key, participant] of transaction.participants) {
-      this.#after(2 * markerDelayMs * ports.random.fraction(), () => {
-        this.#options.mark(participant, marker);
-        waiting.delete(key);
-        if (waiting.size === 0) this.#complete(transaction, result);
-      });
-    }
+    transaction.producerEpoch = Math.min(transaction.producerEpoch + 1, EPOCH_MAX);
+    transaction.lastEpoch = NO_EPOCH;
+    this.#prepare(transaction, 'abort', 'v1');
+  }
+
+  #prepare(
+    transaction: Transaction,
+    result: TransactionResult,
+    rules: ClientRules,
+  ): IdentityAnswer {
+    const epoch = transaction.producerEpoch;
+    this.#transit(
+      transaction,
+      prepareOf(result),
+      rules === 'v1'
+        ? { rules }
+        : {
+            rules,
+            producerEpoch: Math.min(epoch + 1, EPOCH_MAX),
+            lastEpoch: epoch,
+            nextProducerId: isExhausted(epoch) ? this.newProducerId() : NO_ID,
+          },
+    );
+    this.#cancelExpiry(transaction);
+    const { producerId, producerEpoch, nextProducerId } = transaction;
+    const marker: Marker = { producerId, producerEpoch, result, coordinatorEpoch: 0, rules };
+    this.#markers.send(marker, [...transaction.participants.values()], () =>
+      this.#complete(transaction, result),
+    );
+    const rotates = nextProducerId !== NO_ID;
+    return {
+      errorCode: KafkaErrorCode.NONE,
+      producerId: rotates ? nextProducerId : producerId,
+      producerEpoch: rotates ? 0 : producerEpoch,
+    };
   }
 
   #complete(transaction: Transaction, result: TransactionResult): void {
-    this.#enter(transaction, completeOf(result));
+    const { nextProducerId } = transaction;
+    this.#transit(
+      transaction,
+      completeOf(result),
+      nextProducerId === NO_ID
+        ? {}
+        : { producerId: nextProducerId, producerEpoch: 0, nextProducerId: NO_ID },
+    );
     transaction.participants = new Map();
     transaction.startedAt = -1;
   }
 
-  #enter(transaction: Transaction, next: TransactionState): void {
-    invariant(TRANSACTION_SUCCESSORS[transaction.state].includes(next), 'no legal successor', {
-      transactionalId: transaction.transactionalId,
-      from: transaction.state,
-      to: next,
-    });
-    transaction.state = next;
+  #cancelExpiry(transaction: Transaction): void {
+    if (transaction.expiry === null) return;
+    transaction.expiry.cancel();
+    this.#timers.delete(transaction.expiry);
+    transaction.expiry = null;
+  }
+
+  #transit(transaction: Transaction, ...step: TransitStep): void {
+    const [next, changes] = step;
+    transit(transaction, next, this.#options.ports.clock.now(), changes);
   }
 
   #after(delayMs: number, callback: () => void): Timer {
@@ -310,17 +359,22 @@ export class TransactionCoordinator {
   }
 }
 
-function refusedInit(errorCode: number): InitAnswer {
-  return { errorCode, producerId: -1, producerEpoch: -1 };
+type TransitStep = [next: TransactionState, changes?: Parameters<typeof transit>[3]];
+
+function refused(errorCode: number): IdentityAnswer {
+  return { errorCode, producerId: NO_ID, producerEpoch: NO_EPOCH };
 }
 
-function knows(transaction: Transaction, expected: ProducerIdentity): boolean {
+function identified({ producerId, producerEpoch }: Transaction): IdentityAnswer {
+  return { errorCode: KafkaErrorCode.NONE, producerId, producerEpoch };
+}
+
+/** A claimed producer id is the present one, or the one before with nothing left to bump. */
+function mayInit(transaction: Transaction, { producerId, producerEpoch }: ProducerIdentity) {
   return (
-    expected.producerEpoch === -1 ||
-    transaction.producerEpoch === -1 ||
-    expected.producerId === transaction.producerId ||
-    (expected.producerId === transaction.lastProducerId &&
-      expected.producerEpoch >= EPOCH_EXHAUSTED)
+    transaction.producerEpoch === NO_EPOCH ||
+    producerId === transaction.producerId ||
+    (producerId === transaction.previousProducerId && isExhausted(producerEpoch))
   );
 }
 
@@ -336,22 +390,4 @@ function checkOwner(
   return transaction.producerEpoch === producer.producerEpoch
     ? KafkaErrorCode.NONE
     : KafkaErrorCode.PRODUCER_FENCED;
-}
-
-function keyOf(participant: Participant): string {
-  return participant.kind === 'partition'
-    ? `p/${participant.topic}/${participant.partition}`
-    : `o/${participant.group}`;
-}
-
-function isPrepared(state: TransactionState): boolean {
-  return state === 'PrepareCommit' || state === 'PrepareAbort' || state === 'PrepareEpochFence';
-}
-
-function prepareOf(result: TransactionResult): 'PrepareCommit' | 'PrepareAbort' {
-  return result === 'commit' ? 'PrepareCommit' : 'PrepareAbort';
-}
-
-function completeOf(result: TransactionResult): 'CompleteCommit' | 'CompleteAbort' {
-  return result === 'commit' ? 'CompleteCommit' : 'CompleteAbort';
 }

@@ -117,6 +117,13 @@ export class Client {
       .errorCode;
   }
 
+  /** EndTxn by the rules of v2: the answer has the next identity. */
+  endV2(transactionalId: string, producer: Producer, result: 'commit' | 'abort') {
+    const { producerId, producerEpoch } = producer;
+    const committed = result === 'commit';
+    return this.ask(endTxn, 5, { transactionalId, producerId, producerEpoch, committed });
+  }
+
   /** Produces one batch to one partition. */
   produce(
     topic: string,
@@ -142,6 +149,7 @@ export class Client {
     topic: string,
     index: number,
     spec: Pick<BatchSpec, 'values' | 'sequence'>,
+    version = 9,
   ) {
     return this.produce(
       topic,
@@ -153,7 +161,27 @@ export class Client {
         transactional: 'transactional',
       },
       transactionalId,
+      version,
     );
+  }
+
+  /** By the rules of v2, which add the partition and may take their time. */
+  postProduceV2(
+    transactionalId: string,
+    { producerId, producerEpoch: epoch }: Producer,
+    topic: string,
+    indexes: readonly number[],
+    spec: Pick<BatchSpec, 'values' | 'sequence'>,
+  ) {
+    const transactional = 'transactional';
+    const records = batch({ ...spec, producerId, epoch, transactional });
+    const partitionData = indexes.map((index) => ({ index, records }));
+    return this.post(produce, 12, {
+      transactionalId,
+      acks: -1,
+      timeoutMs: 1_000,
+      topicData: [{ name: topic, partitionData }],
+    });
   }
 
   postFetch(
@@ -210,10 +238,11 @@ export class Client {
       memberId?: string;
       groupInstanceId?: string | null;
       metadata?: string;
+      version?: number;
     } = {},
   ): number {
-    const { topic = 'in', metadata = '', ...membership } = options;
-    const answer = this.ask(txnOffsetCommit, 3, {
+    const { topic = 'in', metadata = '', version = 3, ...membership } = options;
+    const answer = this.ask(txnOffsetCommit, version, {
       transactionalId,
       groupId,
       producerId: producer.producerId,

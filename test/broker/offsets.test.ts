@@ -36,6 +36,8 @@ function inTransaction() {
   return { ...staged, producer };
 }
 
+const BY_V1 = { coordinatorEpoch: 0, rules: 'v1' } as const;
+
 /** One member, in generation 1, before its SyncGroup. */
 function join(client: Client): string {
   const request = {
@@ -132,7 +134,7 @@ describe('transactional offsets', () => {
 
   test('rule 9: know the newest epoch of a producer by themselves', () => {
     const offsets = new GroupOffsets();
-    offsets.mark({ producerId: 7, producerEpoch: 3, result: 'abort' });
+    offsets.mark({ producerId: 7, producerEpoch: 3, result: 'abort', ...BY_V1 });
     expect(offsets.checkEpoch(7, 2)).toBe(Code.INVALID_PRODUCER_EPOCH);
     expect(offsets.checkEpoch(7, 3)).toBe(Code.NONE);
   });
@@ -141,7 +143,7 @@ describe('transactional offsets', () => {
     const offsets = new GroupOffsets();
     const entry = { topic: 'in', partition: 0, offset: 5, leaderEpoch: -1, metadata: '' };
     offsets.commitPending(7, 3, entry);
-    offsets.mark({ producerId: 7, producerEpoch: 2, result: 'commit' });
+    offsets.mark({ producerId: 7, producerEpoch: 2, result: 'commit', ...BY_V1 });
     expect(offsets.isPending('in', 0)).toBe(true);
     expect(offsets.find('in', 0)).toBeUndefined();
   });

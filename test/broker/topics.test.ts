@@ -171,17 +171,26 @@ describe('offsets of a log', () => {
 });
 
 describe('the broker', () => {
-  test('offers what it serves, and transactions v1', () => {
-    const { client } = stage();
+  test.each([
+    { transactionVersion: 1, feature: [], produce: 11, endTxn: 4, txnOffsetCommit: 4 },
+    {
+      transactionVersion: 2,
+      feature: [{ name: 'transaction.version', maxVersionLevel: 2, minVersionLevel: 2 }],
+      produce: 12,
+      endTxn: 5,
+      txnOffsetCommit: 5,
+    },
+  ] as const)('offers what it serves, and transactions v$transactionVersion', (expected) => {
+    const { client } = stage({ transactionVersion: expected.transactionVersion });
     const offer = client.ask(apiVersions, 3, {});
-    expect(offer.finalizedFeatures).toEqual([
-      { name: 'transaction.version', maxVersionLevel: 1, minVersionLevel: 1 },
-    ]);
-    const produced = offer.apiKeys.find((each) => each.apiKey === 0);
-    expect(produced).toEqual({ apiKey: 0, minVersion: 3, maxVersion: 12 });
+    expect(offer.finalizedFeatures).toEqual(expected.feature);
+    const highest = (key: number) => offer.apiKeys.find((each) => each.apiKey === key)?.maxVersion;
+    expect(highest(0)).toBe(expected.produce);
+    expect(highest(26)).toBe(expected.endTxn);
+    expect(highest(28)).toBe(expected.txnOffsetCommit);
     const authentication = new Set([17, 36]);
-    const expected = [...APIS.keys()].filter((key) => !authentication.has(key));
-    expect(offer.apiKeys.map((each) => each.apiKey)).toEqual(expected.sort((a, b) => a - b));
+    const keys = [...APIS.keys()].filter((key) => !authentication.has(key));
+    expect(offer.apiKeys.map((each) => each.apiKey)).toEqual(keys.sort((a, b) => a - b));
   });
 
   test('answers an ApiVersions that it does not know in version 0 (KIP-511)', () => {

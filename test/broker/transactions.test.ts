@@ -1,13 +1,14 @@
 import { describe, expect, test } from 'vitest';
+import type { BrokerOptions } from '../../src/broker/options.ts';
 import { addPartitionsToTxn } from '../../src/kafka/protocol/add-partitions-to-txn.ts';
 import { KafkaErrorCode as Code } from '../../src/kafka/protocol/error-codes.ts';
-import { Client, type Producer, stage } from './client.ts';
+import { Client, stage as openStage, type Producer } from './client.ts';
 
 const ID = 'app-in-0';
 
 /** A producer with one record in an ongoing transaction on t/0. */
-function ongoing(options = {}, seed = 1) {
-  const staged = stage(options, seed);
+function begin(options: Partial<BrokerOptions>, seed: number) {
+  const staged = openStage(options, seed);
   const { client } = staged;
   client.createTopic('t', 2);
   client.createTopic('in');
@@ -18,7 +19,10 @@ function ongoing(options = {}, seed = 1) {
   return { ...staged, producer };
 }
 
-describe('the transaction coordinator', () => {
+describe.each([1, 2] as const)('v1 rules of a broker of version %i', (transactionVersion) => {
+  const stage = (options = {}, seed = 1) => openStage({ transactionVersion, ...options }, seed);
+  const ongoing = (options = {}, seed = 1) => begin({ transactionVersion, ...options }, seed);
+
   test('gives each InitProducerId a higher epoch of the same producer id', () => {
     const { client } = stage();
     const first = client.init(ID);
@@ -90,7 +94,7 @@ describe('the transaction coordinator', () => {
     expect(client.addPartitions(ID, producer, 't', [0])).toEqual([Code.CONCURRENT_TRANSACTIONS]);
     expect(client.addOffsets(ID, producer, 'g')).toBe(Code.CONCURRENT_TRANSACTIONS);
     expect(client.end(ID, producer, 'commit')).toBe(Code.CONCURRENT_TRANSACTIONS);
-    expect(client.end(ID, producer, 'abort')).toBe(Code.INVALID_TXN_STATE);
+    expect(client.end(ID, producer, 'abort')).toBe(Code.CONCURRENT_TRANSACTIONS);
     ports.advance(20);
     expect(client.addPartitions(ID, producer, 't', [0])).toEqual([Code.NONE]);
   });
@@ -204,8 +208,9 @@ describe('the transaction coordinator', () => {
   });
 
   test('tells the fenced by 90 or, to old request versions, by 47', () => {
-    const { client, producer: old } = ongoing();
+    const { client, ports, producer: old } = ongoing();
     client.init(ID);
+    ports.advance(20);
     expect(client.end(ID, old, 'commit', 1)).toBe(Code.INVALID_PRODUCER_EPOCH);
     expect(client.end(ID, old, 'commit', 2)).toBe(Code.PRODUCER_FENCED);
     expect(client.addPartitions(ID, old, 't', [0], 1)).toEqual([Code.INVALID_PRODUCER_EPOCH]);

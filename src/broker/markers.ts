@@ -1,0 +1,76 @@
+/**
+ * Tells the participants of a finished transaction how it ended.
+ *
+ * Called by `transactions.ts` once the outcome stands.
+ *
+ * I1. Never inside the caller's stack, each marker on its own timer, hence one by one and in any
+ *     order (rule 2): a broker that completes at once hides bugs of clients that read too early.
+ * I2. A participant whose leader or coordinator is away is told later; one that refuses ends the
+ *     sending, and the transaction keeps its outcome until the coordinator moves, as in Kafka.
+ * I3. What a coordinator had on its way when it lost its office still arrives, with its epoch: the
+ *     participant fences it when it has heard of a newer one (rule 17).
+ */
+import type { Ports, Timer } from '../ports.ts';
+import type { Marker } from './batch-header.ts';
+import { keyOf, type Participant } from './transaction-state.ts';
+
+export type MarkerOutcome = 'written' | 'unavailable' | 'refused';
+
+export interface MarkerOptions {
+  readonly ports: Ports;
+  /** Mean delay between EndTxn and a marker; each marker takes between none and twice of it. */
+  readonly markerDelayMs: number;
+  write(participant: Participant, marker: Marker): MarkerOutcome;
+}
+
+/** At which a participant that was away is tried again, when markers have no delay. */
+const RETRY_MS_MIN = 1;
+
+export class MarkerWriter {
+  readonly #options: MarkerOptions;
+  readonly #timers = new Set<Timer>();
+
+  constructor(options: MarkerOptions) {
+    this.#options = options;
+  }
+
+  /** `done` is called when every participant has its marker, later in any case. */
+  send(marker: Marker, participants: readonly Participant[], done: () => void): void {
+    const waiting = new Set(participants.map(keyOf));
+    if (waiting.size === 0) {
+      this.#after(this.#options.markerDelayMs, done);
+      return;
+    }
+    for (const participant of participants) {
+      this.#deliver(participant, marker, () => {
+        waiting.delete(keyOf(participant));
+        if (waiting.size === 0) done();
+      });
+    }
+  }
+
+  close(): void {
+    for (const timer of this.#timers) timer.cancel();
+    this.#timers.clear();
+  }
+
+  #deliver(participant: Participant, marker: Marker, written: () => void): void {
+    const { markerDelayMs, ports } = this.#options;
+    const attempt = () => {
+      const outcome = this.#options.write(participant, marker);
+      if (outcome === 'written') written();
+      if (outcome === 'unavailable') {
+        this.#after(Math.max(RETRY_MS_MIN, 2 * markerDelayMs * ports.random.fraction()), attempt);
+      }
+    };
+    this.#after(2 * markerDelayMs * ports.random.fraction(), attempt);
+  }
+
+  #after(delayMs: number, callback: () => void): void {
+    const timer = this.#options.ports.timers.after(delayMs, () => {
+      this.#timers.delete(timer);
+      callback();
+    });
+    this.#timers.add(timer);
+  }
+}
