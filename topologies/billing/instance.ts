@@ -1,6 +1,7 @@
 /** One billing process: `node dist/topologies/billing/instance.js --broker … --registry … `. */
 import { Command } from 'commander';
 import { type Application, EscapementError, run } from 'escapement';
+import { addressesOf } from './bootstrap.ts';
 import type { FreezeRequest, InstanceMessage } from './processes.ts';
 import { registryAt } from './registry.ts';
 import { billing } from './topology.ts';
@@ -13,7 +14,7 @@ const FROZEN_MS_MAX = 60_000;
 
 const command = new Command('billing-instance')
   .description('Bills usage events from a Kafka broker until SIGTERM.')
-  .requiredOption('--broker <host:port>', 'Kafka broker')
+  .requiredOption('--broker <host:port>', 'Kafka broker, or several separated by commas')
   .requiredOption('--registry <url>', 'Confluent-compatible schema registry')
   .option('--instance-id <id>', 'stable name of this process (static membership)')
   .option('--application-id <id>', 'name of the application', 'billing')
@@ -73,7 +74,7 @@ try {
   application = await run(topology, {
     applicationId: options.applicationId,
     ...(options.instanceId === undefined ? {} : { instanceId: options.instanceId }),
-    kafka: { clientId: options.instanceId ?? 'billing', brokers: [options.broker] },
+    kafka: { clientId: options.instanceId ?? 'billing', brokers: addressesOf(options.broker) },
     sessionTimeoutMs: options.sessionTimeoutMs,
     heartbeatIntervalMs: options.heartbeatIntervalMs,
     onClose: options.onClose,

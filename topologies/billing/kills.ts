@@ -2,19 +2,25 @@
  * Releases the input in kills + 1 portions, and kills one instance in each of the first ones while
  * it holds a record whose step is not committed.
  */
-import { type BillingCluster, type InputRecord, PARTITIONS } from './cluster.ts';
+import { type InputRecord, PARTITIONS } from './cluster.ts';
 import type { BillingInput, UsageRecord } from './input.ts';
 import type { BillingProcess } from './processes.ts';
 import type { ProgressLine } from './progress.ts';
 import type { Random } from './random.ts';
 
+/** A process that may be killed. */
+export type Victim = Pick<
+  BillingProcess,
+  'instanceId' | 'partitions' | 'isRunning' | 'freezeAfter' | 'kill' | 'start'
+>;
+
 export interface ReleaseOptions {
-  readonly input: BillingInput;
+  readonly input: Pick<BillingInput, 'total' | 'read'>;
   readonly kills: number;
-  readonly cluster: BillingCluster;
-  readonly processes: readonly BillingProcess[];
+  readonly cluster: { write(records: readonly InputRecord[]): Promise<void> };
+  readonly processes: readonly Victim[];
   readonly random: Random;
-  readonly progress: ProgressLine;
+  readonly progress: Pick<ProgressLine, 'step' | 'tick'>;
   /** Throws when the run was interrupted or an instance failed. */
   readonly check: () => void;
 }
@@ -77,8 +83,8 @@ async function killDuring(part: readonly InputRecord[], options: ReleaseOptions)
   const victim = pickVictim(part, options);
   const mine = part.filter(({ partition }) => victim.partitions.includes(partition)).length;
   const after = 1 + random.below(mine);
-  await within(victim.freezeAfter(after), `${victim.instanceId} was not told`, options);
-  const frozen = victim.frozen();
+  const { armed, frozen } = victim.freezeAfter(after);
+  await within(armed, `${victim.instanceId} was not told`, options);
   await cluster.write(part);
   await within(frozen, `${victim.instanceId} did not reach record ${after}`, options);
   await victim.kill();
@@ -86,7 +92,7 @@ async function killDuring(part: readonly InputRecord[], options: ReleaseOptions)
 }
 
 /** An instance that bills a partition with records in this portion. */
-function pickVictim(part: readonly InputRecord[], options: ReleaseOptions): BillingProcess {
+function pickVictim(part: readonly InputRecord[], options: ReleaseOptions): Victim {
   const filled = new Set(part.map(({ partition }) => partition));
   const able = options.processes.filter(({ partitions }) => partitions.some((p) => filled.has(p)));
   const victim = able[options.random.below(able.length)];

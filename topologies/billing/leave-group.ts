@@ -4,6 +4,7 @@
  * A billing process that was killed stays a member until its session ends, and until then its group
  * cannot be deleted. kafkajs knows no instance ids.
  */
+import { firstAnswer } from './bootstrap.ts';
 import { int32, requestOnce, text } from './one-request.ts';
 
 const FIND_COORDINATOR = { apiKey: 10, version: 0 };
@@ -12,12 +13,13 @@ const timeoutMs = 5_000;
 
 /** Instance ids that are no members are no errors: nothing says which of them still are. */
 export async function leaveGroup(
-  broker: string,
+  bootstrap: string,
   groupId: string,
   instanceIds: readonly string[],
 ): Promise<void> {
   const group = text(groupId);
-  const found = await requestOnce(broker, { ...FIND_COORDINATOR, body: [group], timeoutMs });
+  const question = { ...FIND_COORDINATOR, body: [group], timeoutMs };
+  const found = await firstAnswer(bootstrap, (address) => requestOnce(address, question));
   const errorCode = found.readInt16BE(0);
   if (errorCode !== 0) throw new Error(`no coordinator of group '${groupId}': error ${errorCode}`);
   // errorCode int16, node int32, host string, port int32

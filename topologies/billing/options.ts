@@ -1,5 +1,6 @@
 /** The command line of the billing run, checked before anything starts. */
 import { Command, InvalidArgumentError } from 'commander';
+import { addressesOf } from './bootstrap.ts';
 
 export interface BillingOptions {
   readonly events: number;
@@ -7,6 +8,7 @@ export interface BillingOptions {
   readonly instances: number;
   readonly kills: number;
   readonly seed: number;
+  /** `host:port`, or several separated by commas; null: the embedded one. */
   readonly broker: string | null;
   readonly registry: string | null;
   readonly input: string | null;
@@ -42,7 +44,11 @@ export function parseOptions(args: readonly string[]): BillingOptions {
       `seed of events and kills (default ${DEFAULT_SEED})`,
       whole(0, 2 ** 31 - 1),
     )
-    .option('--broker <host:port>', 'a Kafka broker to use instead of the embedded one', address)
+    .option(
+      '--broker <host:port>',
+      'a Kafka to use instead of the embedded broker; several of its brokers: host:port,host:port',
+      addresses,
+    )
     .option('--registry <url>', 'a Confluent-compatible registry instead of the own one', url)
     .option('--input <file>', 'bill the events of this file, one JSON object a line')
     .option('--invoices <file>', 'write the committed invoices, one JSON object a line')
@@ -111,10 +117,14 @@ function whole(least: number, most: number): (text: string) => number {
   };
 }
 
-function address(text: string): string {
-  const port = Number(/^[^\s:]+:(\d{1,5})$/.exec(text)?.[1] ?? Number.NaN);
-  if (!(port > 0 && port < 65_536)) {
-    throw new InvalidArgumentError('It must be host:port, for instance 127.0.0.1:9092.');
+function addresses(text: string): string {
+  for (const address of addressesOf(text)) {
+    const port = Number(/^[^\s:]+:(\d{1,5})$/.exec(address)?.[1] ?? Number.NaN);
+    if (!(port > 0 && port < 65_536)) {
+      throw new InvalidArgumentError(
+        'It must be host:port, for instance 127.0.0.1:9092, or several separated by commas.',
+      );
+    }
   }
   return text;
 }

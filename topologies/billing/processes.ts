@@ -21,12 +21,29 @@ export interface FreezeRequest {
   readonly afterRecords: number;
 }
 
+export interface Freeze {
+  /** Resolves when the instance knows. */
+  readonly armed: Promise<void>;
+  /** Resolves when the instance holds the record at which it froze. */
+  readonly frozen: Promise<void>;
+}
+
 /** Starts in a row that find no broker; each tries for some seconds. */
 const UNREACHED_MAX = 5;
-const PROGRAM = fileURLToPath(new URL('./instance.js', import.meta.url));
+const INSTANCE = fileURLToPath(new URL('./instance.js', import.meta.url));
+
+export interface BillingProcessOptions {
+  readonly instanceId: string;
+  readonly args: readonly string[];
+  /** Hears that the process ended by itself. */
+  readonly failed: (error: Error) => void;
+  /** Default: a billing instance. */
+  readonly program?: string;
+}
 
 export class BillingProcess {
   readonly instanceId: string;
+  readonly #program: string;
   readonly #args: readonly string[];
   readonly #failed: (error: Error) => void;
   #child: ChildProcess | null = null;
@@ -39,8 +56,9 @@ export class BillingProcess {
   #unreached = 0;
   #waiting: { matches(message: InstanceMessage): boolean; resolve(): void }[] = [];
 
-  constructor(instanceId: string, args: readonly string[], failed: (error: Error) => void) {
+  constructor({ instanceId, args, failed, program = INSTANCE }: BillingProcessOptions) {
     this.instanceId = instanceId;
+    this.#program = program;
     this.#args = args;
     this.#failed = failed;
   }
@@ -63,7 +81,7 @@ export class BillingProcess {
     this.#tasks = [];
     const child = spawn(
       process.execPath,
-      [PROGRAM, ...this.#args, '--instance-id', this.instanceId],
+      [this.#program, ...this.#args, '--instance-id', this.instanceId],
       { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] },
     );
     this.#child = child;
@@ -79,16 +97,15 @@ export class BillingProcess {
     });
   }
 
-  /** Arms the freeze, and resolves when the instance knows. */
-  async freezeAfter(records: number): Promise<void> {
+  /**
+   * Arms the freeze. Both answers are waited for from now on: what the instance has in hand already
+   * may be enough to freeze it before the launcher has heard that it knows.
+   */
+  freezeAfter(records: number): Freeze {
     const armed = this.#hear((message) => message.kind === 'armed');
+    const frozen = this.#hear((message) => message.kind === 'frozen');
     this.#child?.send({ kind: 'freeze', afterRecords: records } satisfies FreezeRequest);
-    await armed;
-  }
-
-  /** Resolves when the instance holds the record at which it froze. */
-  frozen(): Promise<void> {
-    return this.#hear((message) => message.kind === 'frozen');
+    return { armed, frozen };
   }
 
   /** SIGKILL; resolves when the process is gone. */

@@ -6,6 +6,7 @@
  * producer wrote until that producer's marker comes, and counts what no marker ended.
  */
 import { connect, type Socket } from 'node:net';
+import { firstAnswer } from './bootstrap.ts';
 
 export interface RawRecord {
   readonly partition: number;
@@ -28,9 +29,10 @@ const API = { fetch: 1, metadata: 3 } as const;
 const FETCH_BYTES = 4 * 1024 * 1024;
 const NOT_LEADER = 6;
 const RETRY_MS = 100;
+const ANSWER_MS_MAX = 10_000;
 const TRIES = 100;
 
-/** Reads every partition of a topic up to the end that it has at the time. */
+/** Reads every partition of a topic up to the end that it has at the time. `broker`: one or several. */
 export async function readTopic(broker: string, topic: string): Promise<RawPartition[]> {
   const leaders = await leadersOf(broker, topic);
   return Promise.all(leaders.map((_, partition) => readPartition(broker, topic, partition)));
@@ -181,13 +183,15 @@ class VarintReader {
   }
 }
 
-async function leadersOf(broker: string, topic: string): Promise<string[]> {
-  const connection = await Connection.to(broker);
-  try {
-    return await connection.leaders(topic);
-  } finally {
-    connection.close();
-  }
+function leadersOf(broker: string, topic: string): Promise<string[]> {
+  return firstAnswer(broker, async (address) => {
+    const connection = await Connection.to(address);
+    try {
+      return await connection.leaders(topic);
+    } finally {
+      connection.close();
+    }
+  });
 }
 
 /** One socket, one request at a time: Metadata v1 and Fetch v4. */
@@ -200,6 +204,7 @@ class Connection {
     this.#socket = socket;
     socket.on('data', (chunk) => this.#take(chunk));
     socket.on('error', (error) => this.#waiting?.reject(error));
+    socket.setTimeout(ANSWER_MS_MAX, () => socket.destroy());
     socket.on('close', () => this.#waiting?.reject(new Error('the connection was closed')));
   }
 

@@ -189,9 +189,10 @@ export class BillingRun {
       ...['--heartbeat-interval-ms', '500', '--on-close', 'leave'],
     ];
     for (let i = 1; i <= this.#options.instances; i += 1) {
-      const process = new BillingProcess(`billing-${i}`, args, (error) => {
+      const failed = (error: Error): void => {
         this.#failure ??= error;
-      });
+      };
+      const process = new BillingProcess({ instanceId: `billing-${i}`, args, failed });
       this.#processes.push(process);
       process.start();
     }

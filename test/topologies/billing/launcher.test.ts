@@ -26,6 +26,7 @@ describe('the command line', () => {
     { args: ['--kills', '-1'], says: /--kills <n>.*whole number from 0/ },
     { args: ['--events'], says: /--events <n>.*argument missing/ },
     { args: ['--broker', 'localhost'], says: /--broker <host:port>.*127\.0\.0\.1:9092/ },
+    { args: ['--broker', 'one:9092,two'], says: /--broker <host:port>.*separated by commas/ },
     { args: ['--registry', 'localhost:8081'], says: /--registry <url>.*http or https URL/ },
     { args: ['--input', 'x.jsonl', '--events', '5'], says: /--input .*: --events cannot be given/ },
     {
