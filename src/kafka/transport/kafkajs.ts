@@ -35,13 +35,22 @@ const BOOTSTRAP_ADDRESSES_MAX = 32;
 /** How an application says where its cluster is: a kafkajs client, or the configuration of one. */
 export type KafkajsConnection = Kafka | KafkaConfig;
 
+export interface KafkajsTransportOptions {
+  readonly ports: Ports;
+  readonly log: Log;
+  /** Largest answer taken from a broker. Default: 100 MiB. */
+  readonly frameBytesMax?: number;
+}
+
+const FRAME_BYTES_MAX = 104_857_600;
+
 /** A transport over a kafkajs client, or over the configuration of one. */
 export function kafkajsTransport(
   config: KafkajsConnection,
-  options: { readonly ports: Ports; readonly log: Log },
+  options: KafkajsTransportOptions,
 ): Transport {
   const kafka = isClient(config) ? config : new Kafka(quiet(config, options.log));
-  return new KafkajsTransport(captureCluster(kafka), options.ports);
+  return new KafkajsTransport(captureCluster(kafka), options);
 }
 
 function isClient(config: KafkajsConnection): config is Kafka {
@@ -67,6 +76,7 @@ function quiet(config: KafkaConfig, log: Log): KafkaConfig {
 class KafkajsTransport implements Transport {
   readonly #cluster: KafkajsCluster;
   readonly #ports: Ports;
+  readonly #frameBytesMax: number;
   readonly #nodes = new Map<number, Node>();
   readonly #links = new Map<Lane, Map<number, KafkajsLink>>();
   /** Links to bootstrap addresses, whose node id is not known. */
@@ -75,9 +85,10 @@ class KafkajsTransport implements Transport {
   readonly #building = new Map<Lane, Map<number, Promise<KafkajsLink>>>();
   #state: 'open' | 'closed' = 'open';
 
-  constructor(cluster: KafkajsCluster, ports: Ports) {
+  constructor(cluster: KafkajsCluster, options: KafkajsTransportOptions) {
     this.#cluster = cluster;
-    this.#ports = ports;
+    this.#ports = options.ports;
+    this.#frameBytesMax = options.frameBytesMax ?? FRAME_BYTES_MAX;
   }
 
   request(node: number | 'any', request: TransportRequest): Promise<Buffer> {
@@ -229,7 +240,9 @@ class KafkajsTransport implements Transport {
   ): KafkajsLink {
     const logger = this.#cluster.rootLogger;
     const broker = this.#cluster.brokerPool.createBroker({ connectionPool: pool, logger, nodeId });
-    return new KafkajsLink({ broker, pool, lane, timers: this.#ports.timers, onClosed });
+    const { timers } = this.#ports;
+    const frameBytesMax = this.#frameBytesMax;
+    return new KafkajsLink({ broker, pool, lane, timers, frameBytesMax, onClosed });
   }
 
   /** The walk over the bootstrap list goes on for others when one request runs out of time. */
