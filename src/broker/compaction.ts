@@ -17,8 +17,8 @@
 import { HEADER_BYTES } from '../kafka/records/batch-layout.ts';
 import { varintBytes, varlongBytes, writeVarint, writeVarlong } from '../kafka/records/varint.ts';
 import { type BatchHeader, rewriteBatch } from './batch-header.ts';
-import type { AbortedTransaction, StoredBatch } from './log.ts';
 import { walk } from './records.ts';
+import type { AbortedTransaction, StoredBatch } from './stored-batch.ts';
 
 export interface CompactionInput {
   readonly batches: readonly StoredBatch[];

@@ -16,24 +16,7 @@
  */
 import { type BatchHeader, placeBatch } from './batch-header.ts';
 import { type CompactionInput, compact } from './compaction.ts';
-
-export interface StoredBatch {
-  readonly baseOffset: number;
-  readonly lastOffset: number;
-  readonly bytes: Buffer;
-  readonly header: BatchHeader;
-  /** Bytes of all batches ever written before this one: differences are sizes. */
-  readonly position: number;
-}
-
-export interface AbortedTransaction {
-  readonly producerId: number;
-  readonly firstOffset: number;
-  /** Offset of the abort marker. */
-  readonly lastOffset: number;
-  /** When the marker was written: transactions that end later began at or after it. */
-  readonly lastStableOffset: number;
-}
+import type { AbortedTransaction, StoredBatch } from './stored-batch.ts';
 
 export interface LogSlice {
   readonly batches: readonly Buffer[];
