@@ -40,6 +40,7 @@ export { type ServedRegistry, serveRegistry } from './serde/serve-registry.ts';
 export { string } from './serde/string.ts';
 export { windowedSerde } from './serde/windowed.ts';
 export type { Log } from './telemetry/log.ts';
+export type { MetricName, MetricsSnapshot } from './telemetry/metrics.ts';
 export { describe } from './topology/describe.ts';
 export type { RecordPolicy, Topology } from './topology/node.ts';
 export type { Header, Keyed, Origin, Rekeyed } from './topology/record.ts';

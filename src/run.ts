@@ -12,6 +12,7 @@ import type { Instance } from './runtime/instance.ts';
 import type { InstanceState, RuntimeListener } from './runtime/listener.ts';
 import { startInstance } from './runtime/start-instance.ts';
 import { type Log, silentLog } from './telemetry/log.ts';
+import type { MetricsSnapshot } from './telemetry/metrics.ts';
 import type { Topology } from './topology/node.ts';
 
 export interface RunOptions extends Partial<Omit<Options, 'applicationId'>> {
@@ -33,6 +34,11 @@ export interface Application {
   readonly state: InstanceState;
   /** Ids of the tasks that process records here, `<sub-topology>_<partition>`. */
   readonly runningTasks: readonly string[];
+  /**
+   * What this instance counts, as plain numbers: names, units and meanings stand in
+   * `docs/metrics.md`. Java: `KafkaStreams#metrics`.
+   */
+  metrics(): MetricsSnapshot;
   /** Commits what is finished, leaves the group, closes. Resolves when all is closed. */
   stop(): Promise<void>;
   /** Resolves after `stop`; rejects with the `EscapementError` that ended the application. */

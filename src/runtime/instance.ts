@@ -16,6 +16,7 @@ import { Fetcher } from '../kafka/fetch/fetcher.ts';
 import { GroupMember } from '../kafka/group/member.ts';
 import type { Ports, Timer } from '../ports.ts';
 import type { Log } from '../telemetry/log.ts';
+import type { Metrics, MetricsSnapshot } from '../telemetry/metrics.ts';
 import type { ApplicationPlan } from './application-plan.ts';
 import { guarded, type InstanceState, type RuntimeListener } from './listener.ts';
 import { Signal } from './signal.ts';
@@ -29,6 +30,7 @@ export interface InstanceParts {
   readonly ports: Ports;
   readonly log: Log;
   readonly listener: RuntimeListener;
+  readonly metrics: Metrics;
 }
 
 /** Least time a task gets in one round, so that many tasks do not make the loop all overhead. */
@@ -93,6 +95,12 @@ export class Instance {
   /** Tasks that process records now. */
   get runningTasks(): readonly string[] {
     return [...this.#tasks.values()].filter((life) => life.isRunning).map((life) => life.id);
+  }
+
+  metrics(): MetricsSnapshot {
+    const { metrics } = this.#parts;
+    metrics.get('tasks.running').value = this.runningTasks.length;
+    return metrics.snapshot();
   }
 
   /**

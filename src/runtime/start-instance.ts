@@ -4,6 +4,7 @@ import { Cluster } from '../kafka/cluster/cluster.ts';
 import type { Transport } from '../kafka/transport/transport.ts';
 import type { Ports } from '../ports.ts';
 import type { Log } from '../telemetry/log.ts';
+import { Metrics } from '../telemetry/metrics.ts';
 import type { Topology } from '../topology/node.ts';
 import { planApplication } from './application-plan.ts';
 import { Instance } from './instance.ts';
@@ -23,11 +24,12 @@ export interface StartInstanceOptions {
 /** Resolves when the instance has joined its group; rejects with nothing left running. */
 export async function startInstance(given: StartInstanceOptions): Promise<Instance> {
   const { topology, transport, options, ports, log, listener, created } = given;
-  const cluster = new Cluster({ transport, ports, log });
+  const metrics = new Metrics();
+  const cluster = new Cluster({ transport, ports, log, metrics });
   try {
     await cluster.start();
     const plan = await planApplication(topology, cluster, options);
-    const instance = new Instance({ plan, cluster, options, ports, log, listener });
+    const instance = new Instance({ plan, cluster, options, ports, log, listener, metrics });
     created?.(instance);
     await instance.start();
     return instance;

@@ -15,6 +15,7 @@ import { TransactionalSession } from '../kafka/producer/session.ts';
 import type { TopicPartition } from '../kafka/topic-partition.ts';
 import type { Ports } from '../ports.ts';
 import type { Log } from '../telemetry/log.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
 import { decide } from '../transaction/decide.ts';
 import { StepIds } from '../transaction/step-id.ts';
 import type { ApplicationPlan } from './application-plan.ts';
@@ -37,6 +38,7 @@ export interface TaskLifeParts {
   readonly ports: Ports;
   readonly log: Log;
   readonly listener: RuntimeListener;
+  readonly metrics: Metrics;
   readonly wake: () => void;
   readonly ended: (reason: EndReason) => void;
   /** Stops the instance. */
@@ -68,7 +70,7 @@ export class TaskLife {
   constructor(parts: TaskLifeParts) {
     this.id = parts.id;
     this.#parts = parts;
-    const { cluster, options, ports, log } = parts;
+    const { cluster, options, ports, log, metrics } = parts;
     this.#session = new TransactionalSession({
       cluster,
       transactionalId: `${options.applicationId}-${withDash(parts.id)}`,
@@ -76,6 +78,7 @@ export class TaskLife {
       lane: `transaction-${partitionOf(parts.id) % TRANSACTION_LANES}`,
       ports,
       log,
+      metrics,
     });
     this.#stepIds = new StepIds(ports.random);
   }
@@ -164,7 +167,7 @@ export class TaskLife {
   }
 
   #newTask(parts: AssignmentParts, committed: Committed): Task {
-    const { plan, options, fetcher, ports, log, wake, group } = this.#parts;
+    const { plan, options, fetcher, ports, log, wake, group, metrics } = this.#parts;
     return new Task(
       {
         plan: parts.plan,
@@ -174,6 +177,7 @@ export class TaskLife {
         options,
         group,
         clock: ports.clock,
+        processed: metrics.get('records.processed'),
         wake,
         begin: (from) =>
           beginRun({

@@ -14,6 +14,7 @@ import type { Options } from '../config/options.ts';
 import { asEscapementError, type EscapementError, invariant } from '../errors.ts';
 import type { TransactionalSession } from '../kafka/producer/session.ts';
 import type { Clock } from '../ports.ts';
+import type { Metric } from '../telemetry/metrics.ts';
 import { encodeMetadata, type StepIds } from '../transaction/step-id.ts';
 import { type StepState, transition } from '../transaction/transitions.ts';
 import { type Committed, sameCommitted } from './committed.ts';
@@ -30,6 +31,8 @@ export interface TaskParts {
   readonly options: Options;
   readonly group: GroupPort;
   readonly clock: Clock;
+  /** Counts input records. */
+  readonly processed: Metric;
   /** Builds everything that begins anew at a committed point: feeds, queue, graph, execution. */
   readonly begin: (committed: Committed) => TaskRun;
   /** Wakes the instance's loop. */
@@ -103,6 +106,7 @@ export class Task {
     // The undo log then holds one entry per row and step, not one per write.
     if (count > 0) stores.release(execution.releasedSlot);
     this.counts.records += count;
+    this.#parts.processed.value += count;
     return count > 0 ? 'worked' : 'idle';
   }
 

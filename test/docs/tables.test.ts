@@ -1,8 +1,9 @@
-/** docs/errors.md and docs/options.md agree with the code both ways. */
+/** docs/errors.md, docs/options.md and docs/metrics.md agree with the code both ways. */
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { DEFAULTS, LIMITS } from '../../src/config/options.ts';
 import { ERRORS } from '../../src/errors.ts';
+import { METRICS } from '../../src/telemetry/metrics.ts';
 
 function rowsOf(file: string): string[][] {
   const text = readFileSync(new URL(`../../docs/${file}`, import.meta.url), 'utf8');
@@ -39,6 +40,18 @@ test('every option stands in docs/options.md with its default and range', () => 
     const range = limits === undefined ? '' : `${shown(limits[0])} to ${shown(limits[1])}`;
     return [name, typeof value === 'number' ? shown(value) : String(value), range];
   });
+  expect(documented).toEqual(actual);
+});
+
+test('every metric stands in docs/metrics.md with its kind, unit and meaning', () => {
+  const documented = rowsOf('metrics.md').map(([name, ...rest]) => [name!.slice(1, -1), ...rest]);
+  const actual = Object.entries(METRICS).map(([name, { kind, by, unit, meaning }]) => [
+    name,
+    kind,
+    by ?? '',
+    unit,
+    meaning,
+  ]);
   expect(documented).toEqual(actual);
 });
 

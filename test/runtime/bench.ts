@@ -20,6 +20,7 @@ import type { TopicNames } from '../../src/runtime/task-plan.ts';
 import { beginRun, type TaskRun } from '../../src/runtime/task-run.ts';
 import { TaskStores } from '../../src/runtime/task-stores.ts';
 import { type Log, silentLog } from '../../src/telemetry/log.ts';
+import { Metric } from '../../src/telemetry/metrics.ts';
 import type { Topology } from '../../src/topology/node.ts';
 import { stages } from '../../src/topology/stages.ts';
 import { subTopologies } from '../../src/topology/sub-topologies.ts';
@@ -112,6 +113,7 @@ export class Bench {
           generation: 1,
         },
         clock: ports.clock,
+        processed: new Metric(),
         wake,
         begin: (committed) => {
           this.run = beginRun({

@@ -14,6 +14,7 @@ import { type ApplicationPlan, planApplication } from '../../src/runtime/applica
 import type { GroupPort } from '../../src/runtime/group-port.ts';
 import { TaskLife } from '../../src/runtime/task-life.ts';
 import { silentLog } from '../../src/telemetry/log.ts';
+import { Metrics } from '../../src/telemetry/metrics.ts';
 import { counting, folded, Lab, type Row, until } from '../exactness/lab.ts';
 import { Hold, losing, type Wire } from '../exactness/wire.ts';
 
@@ -77,6 +78,7 @@ class Lives {
       ports: systemPorts,
       log: silentLog,
       listener: {},
+      metrics: new Metrics(),
       wake: () => {},
       ended: (reason) => {
         this.ended.push(reason);

@@ -13,6 +13,7 @@
 import { EscapementError } from '../../errors.ts';
 import type { Ports } from '../../ports.ts';
 import type { Log } from '../../telemetry/log.ts';
+import { type Metric, Metrics } from '../../telemetry/metrics.ts';
 import { decodeResponse, encodeRequest } from '../protocol/codec.ts';
 import { brokerError, KafkaErrorCode } from '../protocol/error-codes.ts';
 import { findCoordinator } from '../protocol/find-coordinator.ts';
@@ -29,6 +30,7 @@ export interface ClusterOptions {
   readonly log: Log;
   /** Deadline of one request, and of a lookup with its repetitions. Default 30,000. */
   readonly requestTimeoutMs?: number;
+  readonly metrics?: Metrics;
   /** How long `start` tries to reach a bootstrap broker. Default 5,000: a wrong address is told soon. */
   readonly startTimeoutMs?: number;
 }
@@ -57,6 +59,8 @@ export class Cluster {
   readonly #versions: NodeVersions;
   readonly #coordinators: Coordinators;
   readonly #leaders = new Map<string, readonly number[]>();
+  readonly #sent: Metric;
+  readonly #lostRequests: Metric;
   readonly #looking = new Map<string, Promise<TopicState>>();
   #brokerCount = 0;
   #controller: NodeId = 'any';
@@ -68,6 +72,9 @@ export class Cluster {
     this.requestTimeoutMs = options.requestTimeoutMs ?? 30_000;
     this.#startTimeoutMs = options.startTimeoutMs ?? 5_000;
     this.#transport = options.transport;
+    const metrics = options.metrics ?? new Metrics();
+    this.#sent = metrics.get('requests.sent');
+    this.#lostRequests = metrics.get('requests.lost');
     this.#versions = new NodeVersions(options.transport, this.requestTimeoutMs);
     this.#coordinators = new Coordinators({
       find: (body) =>
@@ -130,10 +137,15 @@ export class Cluster {
       return Promise.reject(error);
     }
     if (version !== null) return this.#request(node, api, version, body, options);
-    return this.#versions.ask(node).then(() => {
+    const asked = this.#versions.ask(node).catch((cause: unknown) => {
+      // Of the question for the versions; the request itself was not sent.
+      if (!(cause instanceof TransportError)) throw cause;
+      throw new TransportError('never-sent', cause.message, cause);
+    });
+    return asked.then(() => {
       // Forgotten again between the answer and here: the connection failed.
-      const asked = this.#versions.known(node, api, options);
-      if (asked !== null) return this.#request(node, api, asked, body, options);
+      const version = this.#versions.known(node, api, options);
+      if (version !== null) return this.#request(node, api, version, body, options);
       throw new TransportError('never-sent', `The connection to node ${node} was lost.`);
     });
   }
@@ -168,6 +180,17 @@ export class Cluster {
     this.#leaders.delete(topic);
   }
 
+  /**
+   * Level of a feature that the cluster has finalized (KIP-584), as the node told with its versions:
+   * 0 when it has not. Asked again once a connection to the node failed.
+   */
+  async finalizedFeature(node: NodeId, name: string): Promise<number> {
+    const known = this.#versions.feature(node, name);
+    if (known !== null) return known;
+    await this.#versions.ask(node);
+    return this.#versions.feature(node, name) ?? 0;
+  }
+
   coordinator(kind: CoordinatorKind, key: string): Promise<number> {
     return this.#coordinators.of(kind, key);
   }
@@ -191,6 +214,7 @@ export class Cluster {
       return Promise.reject(error);
     }
     const timeoutMs = options.timeoutMs ?? this.requestTimeoutMs;
+    this.#sent.of(api.name).value += 1;
     return this.#transport
       .request(node, {
         apiKey: api.key,
@@ -202,13 +226,14 @@ export class Cluster {
       .then(
         (answer) => decodeResponse(api, apiVersion, answer),
         (error: unknown) => {
-          if (error instanceof TransportError) this.#lost(node);
+          if (error instanceof TransportError) this.#lost(node, api);
           throw error;
         },
       );
   }
 
-  #lost(node: NodeId): void {
+  #lost(node: NodeId, api: Api): void {
+    this.#lostRequests.of(api.name).value += 1;
     this.#versions.forget(node);
     if (node !== 'any') this.#coordinators.forgetNode(node);
   }

@@ -1,5 +1,6 @@
 /**
- * Which version of an API to speak with which node: the highest that both sides know.
+ * Which version of an API to speak with which node, the highest that both sides know, and which
+ * features the cluster has finalized as far as the node knows.
  *
  * I1. Versions are asked for once per node and forgotten when its connection fails: the node may
  *     come back upgraded or downgraded.
@@ -20,7 +21,11 @@ const UNSUPPORTED_VERSION = 35;
 /** KIP-511; brokers show it in their request metrics. */
 const CLIENT_VERSION = '0.1.0';
 
-type Offered = ReadonlyMap<number, readonly [min: number, max: number]>;
+interface Offered {
+  readonly versions: ReadonlyMap<number, readonly [min: number, max: number]>;
+  /** Level by name (KIP-584); empty when the node does not tell. */
+  readonly features: ReadonlyMap<string, number>;
+}
 
 export interface VersionRange {
   /** Below it the request would lose a field that must not be lost. */
@@ -43,6 +48,12 @@ export class NodeVersions {
   known(node: NodeId, api: Api, range: VersionRange): number | null {
     const offered = this.#offered.get(node);
     return offered === undefined ? null : choose(node, api, offered, range);
+  }
+
+  /** Level of a feature that the cluster has finalized: 0 when it has not; null when not asked yet. */
+  feature(node: NodeId, name: string): number | null {
+    const offered = this.#offered.get(node);
+    return offered === undefined ? null : (offered.features.get(name) ?? 0);
   }
 
   async ask(node: NodeId): Promise<void> {
@@ -68,14 +79,16 @@ export class NodeVersions {
       version = 0;
       answer = await this.#request(node, version);
     }
-    const { errorCode, apiKeys } = decodeResponse(apiVersions, version, answer);
+    const { errorCode, apiKeys, ...features } = decodeResponse(apiVersions, version, answer);
     if (errorCode !== 0) throw brokerError(errorCode, `ApiVersions of node ${node}`);
-    const offered = new Map(
-      apiKeys.map(({ apiKey, minVersion, maxVersion }) => [
-        apiKey,
-        [minVersion, maxVersion] as const,
-      ]),
-    );
+    // Without an epoch the levels say nothing.
+    const levels = features.finalizedFeaturesEpoch < 0 ? [] : features.finalizedFeatures;
+    const offered: Offered = {
+      versions: new Map(
+        apiKeys.map(({ apiKey, minVersion, maxVersion }) => [apiKey, [minVersion, maxVersion]]),
+      ),
+      features: new Map(levels.map(({ name, maxVersionLevel }) => [name, maxVersionLevel])),
+    };
     this.#offered.set(node, offered);
     return offered;
   }
@@ -96,18 +109,22 @@ export class NodeVersions {
 }
 
 function choose(node: NodeId, api: Api, offered: Offered, range: VersionRange): number {
-  const ours = [
-    Math.max(api.versions[0], range.versionMin ?? 0),
-    Math.min(api.versions[1], range.versionMax ?? api.versions[1]),
-  ] as const;
-  const theirs = offered.get(api.key);
-  const version = theirs === undefined ? -1 : Math.min(ours[1], theirs[1]);
-  if (theirs !== undefined && version >= Math.max(ours[0], theirs[0])) return version;
-  const found = theirs === undefined ? 'does not offer it' : `offers ${theirs[0]} to ${theirs[1]}`;
+  const lowest = Math.max(api.versions[0], range.versionMin ?? 0);
+  const highest = Math.min(api.versions[1], range.versionMax ?? api.versions[1]);
+  const theirs = offered.versions.get(api.key);
+  if (theirs !== undefined) {
+    const version = Math.min(highest, theirs[1]);
+    if (version >= Math.max(lowest, theirs[0])) return version;
+  }
+  const needed =
+    lowest === highest ? `version ${lowest}` : `a version from ${lowest} to ${highest}`;
+  const found =
+    theirs === undefined
+      ? `does not offer ${api.name}`
+      : `offers ${api.name} in versions ${theirs[0]} to ${theirs[1]}`;
   throw new EscapementError(
     'BROKER_TOO_OLD',
-    `escapement speaks ${api.name} in versions ${ours[0]} to ${ours[1]}, and node ${node} ` +
-      `${found}. Use a Kafka broker from 3.3 to 4.3.`,
+    `Node ${node} ${found}, and escapement needs ${needed}. Use Kafka brokers from 3.3 to 4.3.`,
     { at: { node: String(node) } },
   );
 }

@@ -1,14 +1,15 @@
 /**
  * The requests of a transaction to its coordinators, each repeated as long as that is harmless.
  *
- * Used by `session.ts` alone. Transactions v1 (KIP-98): partitions and the group are added by
- * requests of their own, and the group coordinator checks the member (KIP-447, TxnOffsetCommit 3).
+ * Used by `session.ts` alone. On transactions v1 (KIP-98) partitions and the group are added by
+ * requests of their own; on both versions the group coordinator checks the member (KIP-447).
  *
  * I1. The nodes of both coordinators are kept until an answer or a lost connection says otherwise.
  * I2. Every code of an answer is looked at; a partition that the answer leaves out is not done.
  */
-import { asEscapementError } from '../../errors.ts';
+import { asEscapementError, invariant } from '../../errors.ts';
 import type { Cluster } from '../cluster/cluster.ts';
+import type { VersionRange } from '../cluster/versions.ts';
 import { addOffsetsToTxn } from '../protocol/add-offsets-to-txn.ts';
 import { addPartitionsToTxn } from '../protocol/add-partitions-to-txn.ts';
 import { endTxn } from '../protocol/end-txn.ts';
@@ -28,13 +29,19 @@ import {
   repeatable,
 } from './refusal.ts';
 import type { Membership, StepOffsets } from './step.ts';
+import {
+  RANGES,
+  TRANSACTION_FEATURE,
+  type TransactionVersion,
+  transactionVersionOf,
+} from './transaction-version.ts';
 
 export type SessionCluster = Pick<
   Cluster,
-  'send' | 'leaderOf' | 'forgetLeader' | 'coordinator' | 'forgetCoordinator'
+  'send' | 'leaderOf' | 'forgetLeader' | 'coordinator' | 'forgetCoordinator' | 'finalizedFeature'
 >;
 
-/** What InitProducerId gave: the id of this session and its fence. */
+/** The id of a session and its fence: from InitProducerId, on v2 also from EndTxn. */
 export interface ProducerIdentity {
   readonly producerId: number;
   readonly producerEpoch: number;
@@ -48,10 +55,7 @@ interface Place {
 interface Question<Req, Res> extends Place {
   readonly api: Api<Req, Res>;
   readonly body: Req;
-  /** Older versions would drop the fence. */
-  readonly versionMin: number;
-  /** Above it the request would mean something else within a transaction of v1. */
-  readonly versionMax?: number;
+  readonly range: VersionRange;
   readonly topicRight: 'Read' | 'Write';
   readonly refusal: (answer: Res) => Refusal | null;
 }
@@ -64,10 +68,9 @@ export interface CoordinatorRequestsOptions {
   readonly lane: Lane;
 }
 
-/** Later versions belong to transactions v2 (KIP-890). */
-export const V1_VERSION_MAX = { produce: 11, txnOffsetCommit: 4, endTxn: 4 } as const;
-
 const NOWHERE = {};
+/** Every version that both sides speak. */
+const ANY: VersionRange = {};
 
 export class CoordinatorRequests {
   readonly #cluster: SessionCluster;
@@ -75,6 +78,7 @@ export class CoordinatorRequests {
   readonly #timeoutMs: number;
   readonly #lane: Lane;
   #transactionNode = -1;
+  #version: TransactionVersion = 1;
   #groupNode = -1;
   #groupOfNode = '';
 
@@ -85,7 +89,15 @@ export class CoordinatorRequests {
     this.#lane = options.lane;
   }
 
-  /** Fences every older epoch and has the open transaction of the previous owner aborted. */
+  /** Which transactions are spoken since the last `init`. */
+  get version(): TransactionVersion {
+    return this.#version;
+  }
+
+  /**
+   * Fences every older epoch and has the open transaction of the previous owner aborted. Decides
+   * the version of the transactions that follow, by what the coordinator tells of the cluster.
+   */
   async init(exchange: Exchange): Promise<ProducerIdentity> {
     const answer = await this.#ask(exchange, {
       kind: 'transaction',
@@ -97,11 +109,26 @@ export class CoordinatorRequests {
         producerId: -1,
         producerEpoch: -1,
       },
-      versionMin: 0,
+      range: ANY,
       topicRight: 'Write',
       refusal: ofCode,
     });
+    this.#version = await this.#versionNow(exchange);
     return { producerId: answer.producerId, producerEpoch: answer.producerEpoch };
+  }
+
+  async #versionNow(exchange: Exchange): Promise<TransactionVersion> {
+    const node = this.#transactionNode;
+    for (let attempt = 1; ; attempt++) {
+      const level = this.#cluster.finalizedFeature(node, TRANSACTION_FEATURE);
+      try {
+        return transactionVersionOf(await exchange.within(level, 'ApiVersions'));
+      } catch (cause) {
+        const error = repeatable(cause);
+        if (error.decision !== 'retry') throw error;
+        await exchange.pause('ApiVersions', `ApiVersions of node ${node}`, error, attempt);
+      }
+    }
   }
 
   async addPartitions(
@@ -119,7 +146,7 @@ export class CoordinatorRequests {
         v3AndBelowProducerEpoch: identity.producerEpoch,
         v3AndBelowTopics: partitionsByTopic(partitions),
       },
-      versionMin: 0,
+      range: ANY,
       topicRight: 'Write',
       refusal: (answer) => addPartitionsRefusal(answer, partitions.length),
     });
@@ -131,7 +158,7 @@ export class CoordinatorRequests {
       key: this.#transactionalId,
       api: addOffsetsToTxn,
       body: { transactionalId: this.#transactionalId, ...identity, groupId },
-      versionMin: 0,
+      range: ANY,
       topicRight: 'Read',
       refusal: ofCode,
     });
@@ -156,20 +183,23 @@ export class CoordinatorRequests {
         groupInstanceId: membership.instanceId,
         topics: offsetsByTopic(offsets),
       },
-      versionMin: 3,
-      versionMax: V1_VERSION_MAX.txnOffsetCommit,
+      range: RANGES[this.#version].txnOffsetCommit,
       topicRight: 'Read',
       refusal: (answer) => offsetsRefusal(answer, offsets.partitions.length),
     });
   }
 
-  /** Repeated with the same result only: an answer of NOT_COORDINATOR may follow a stored Prepare. */
+  /**
+   * Resolves with the identity of the next transaction. Repeated with the same result and the same
+   * epoch only: an answer of NOT_COORDINATOR may follow a stored Prepare. On v2 the coordinator has
+   * raised the epoch with it, and knows the repeated request by the epoch before (KIP-890).
+   */
   async end(
     exchange: Exchange,
     identity: ProducerIdentity,
     result: 'commit' | 'abort',
-  ): Promise<void> {
-    await this.#ask(exchange, {
+  ): Promise<ProducerIdentity> {
+    const answer = await this.#ask(exchange, {
       kind: 'transaction',
       key: this.#transactionalId,
       api: endTxn,
@@ -178,11 +208,17 @@ export class CoordinatorRequests {
         ...identity,
         committed: result === 'commit',
       },
-      versionMin: 0,
-      versionMax: V1_VERSION_MAX.endTxn,
+      range: RANGES[this.#version].endTxn,
       topicRight: 'Write',
       refusal: ofCode,
     });
+    if (this.#version === 1) return identity;
+    const { producerId, producerEpoch } = answer;
+    invariant(producerId >= 0 && producerEpoch >= 0, 'EndTxn gave no producer id', {
+      producerId,
+      producerEpoch,
+    });
+    return { producerId, producerEpoch };
   }
 
   async #ask<Req, Res>(exchange: Exchange, question: Question<Req, Res>): Promise<Res> {
@@ -193,7 +229,7 @@ export class CoordinatorRequests {
       } catch (cause) {
         const error = asEscapementError(cause);
         if (error.decision !== 'retry') throw error;
-        await exchange.pause(what, error, attempt);
+        await exchange.pause(question.api.name, what, error, attempt);
       }
     }
   }
@@ -204,7 +240,7 @@ export class CoordinatorRequests {
     question: Question<Req, Res>,
     what: string,
   ): Promise<Res> {
-    const { api, body, versionMin, versionMax } = question;
+    const { api, body, range } = question;
     let node = this.#knownNode(question);
     if (node < 0) node = await this.#findNode(exchange, question, what);
     exchange.assertOpen();
@@ -213,8 +249,7 @@ export class CoordinatorRequests {
       answer = await this.#cluster.send(node, api, body as NoInfer<Req>, {
         lane: this.#lane,
         timeoutMs: this.#timeoutMs,
-        versionMin,
-        ...(versionMax === undefined ? {} : { versionMax }),
+        ...range,
       });
     } catch (cause) {
       this.#forgetNode(question);
@@ -257,12 +292,11 @@ export class CoordinatorRequests {
   }
 }
 
+/** While it loads its state the coordinator stays where it is. */
 function movedCoordinator(code: number): boolean {
-  // While it loads its state the coordinator stays where it is.
   return (
     code === KafkaErrorCode.NOT_COORDINATOR ||
     code === KafkaErrorCode.COORDINATOR_NOT_AVAILABLE ||
-    code === KafkaErrorCode.COORDINATOR_LOAD_IN_PROGRESS ||
     code === KafkaErrorCode.TRANSACTION_COORDINATOR_FENCED
   );
 }

@@ -12,6 +12,7 @@
 import { asEscapementError, EscapementError } from '../../errors.ts';
 import type { Ports, Timer } from '../../ports.ts';
 import type { Log } from '../../telemetry/log.ts';
+import type { Metric } from '../../telemetry/metrics.ts';
 import { KafkaErrorCode } from '../protocol/error-codes.ts';
 import { gravest } from './refusal.ts';
 
@@ -20,8 +21,12 @@ export interface ExchangeOptions {
   readonly log: Log;
   /** From the first request; repetition ends there. */
   readonly boundMs: number;
-  /** First and longest pause before a request answered CONCURRENT_TRANSACTIONS is sent again. */
-  readonly concurrentPauseMs: readonly [first: number, most: number];
+  /** Codes that are normal at the beginning of a transaction and pass in milliseconds. */
+  readonly quick: ReadonlySet<number>;
+  /** First and longest pause after one of these codes. */
+  readonly quickPauseMs: readonly [first: number, most: number];
+  /** Counts what is sent again, by API. */
+  readonly repeated?: Metric;
 }
 
 /** Nothing was sent because a sibling had failed already; the sibling's error is the one to show. */
@@ -40,6 +45,8 @@ export class Late extends EscapementError {
 
 const PAUSE_FIRST_MS = 10;
 const PAUSE_MOST_MS = 160;
+/** After these a code that can be meant in earnest is taken so: replicas may be missing. */
+const QUICK_ATTEMPTS = 5;
 
 export class Exchange {
   readonly #options: ExchangeOptions;
@@ -60,15 +67,19 @@ export class Exchange {
     if (this.#halted === 'halted') throw new Halted();
   }
 
-  /** Waits before the next attempt (`attempt` counts from 1); throws when the bound is passed, I3. */
-  async pause(what: string, cause: EscapementError, attempt: number): Promise<void> {
+  /**
+   * Waits before the next attempt (`attempt` counts from 1) of a request of that API, which `what`
+   * describes; throws when the bound is passed, I3.
+   */
+  async pause(api: string, what: string, cause: EscapementError, attempt: number): Promise<void> {
     this.assertOpen();
-    const { ports, log } = this.#options;
+    const { ports, log, repeated } = this.#options;
     const pauseMs = this.#pauseMs(cause, attempt);
     if (ports.clock.monotonic() + pauseMs > this.#deadline) throw this.#exhausted(what, cause);
     log.debug({ what, attempt, pauseMs, reason: cause.message }, 'request repeated');
     await ports.timers.sleep(pauseMs);
     this.assertOpen();
+    repeated?.of(api).add();
   }
 
   /** The result of a lookup, unless the bound comes first; `what` waits for it. */
@@ -87,11 +98,12 @@ export class Exchange {
   }
 
   #pauseMs(cause: EscapementError, attempt: number): number {
-    const { ports, concurrentPauseMs } = this.#options;
+    const { ports, quick, quickPauseMs } = this.#options;
     const code = (cause as { readonly kafkaCode?: number }).kafkaCode;
-    if (code === KafkaErrorCode.CONCURRENT_TRANSACTIONS) {
-      // The markers of the step before are being written: mostly that takes a millisecond or two.
-      const [first, most] = concurrentPauseMs;
+    const isConcurrent = code === KafkaErrorCode.CONCURRENT_TRANSACTIONS;
+    if (code !== undefined && quick.has(code) && (isConcurrent || attempt <= QUICK_ATTEMPTS)) {
+      // Mostly what is in the way is gone after a millisecond or two.
+      const [first, most] = quickPauseMs;
       const pauseMs = Math.min(most, first * 2 ** Math.min(attempt - 1, 8));
       return pauseMs * (0.75 + 0.25 * ports.random.fraction());
     }

@@ -1,25 +1,25 @@
 /**
  * Writing the batches of one step to their partition leaders.
  *
- * Used by `session.ts` alone. Each leader gets one request with the first batch of each of its
- * partitions; the remaining batches follow in further requests.
+ * Used by the sessions alone. Each leader gets one request with the first batch of each of its
+ * partitions; the remaining batches follow in further requests. Leaders do not wait for each other.
  *
  * I1. At most one batch of a partition is in flight: a refused one is never overtaken by the next.
+ *     On v2 the first request of a partition may well be refused, and a batch that overtook it would
+ *     be OUT_OF_ORDER_SEQUENCE_NUMBER.
  * I2. A batch is repeated with the same bytes and the same sequence, and only after a definite
  *     answer; the leader drops what it has already appended (NOT_ENOUGH_REPLICAS_AFTER_APPEND).
  * I3. Every partition asked about must be in the answer.
  */
 import { asEscapementError, type EscapementError, invariant } from '../../errors.ts';
+import { type Metric, Metrics } from '../../telemetry/metrics.ts';
+import type { VersionRange } from '../cluster/versions.ts';
 import { KafkaErrorCode } from '../protocol/error-codes.ts';
 import { produce } from '../protocol/produce.ts';
 import type { Response } from '../protocol/schema.ts';
 import { type PendingBatch, sealBatch } from '../records/batch-writer.ts';
 import type { Lane } from '../transport/transport.ts';
-import {
-  type ProducerIdentity,
-  type SessionCluster,
-  V1_VERSION_MAX,
-} from './coordinator-requests.ts';
+import type { ProducerIdentity, SessionCluster } from './coordinator-requests.ts';
 import { allOf, type Exchange } from './exchange.ts';
 import { gravest, incomplete, type Refusal, refusalError, repeatable } from './refusal.ts';
 import { type PartitionSequence, Sequences, sequenceAfter } from './sequences.ts';
@@ -35,7 +35,7 @@ interface Write {
   sealed: Buffer | null;
 }
 
-/** What a round of requests left to be written again, and the last reason for it. */
+/** What the requests to one leader left to be written again, and the last reason for it. */
 interface Leftover {
   readonly writes: Write[];
   reason: EscapementError | null;
@@ -43,39 +43,52 @@ interface Leftover {
 
 export interface PartitionWritesOptions {
   readonly cluster: SessionCluster;
-  readonly transactionalId: string;
-  readonly transactionTimeoutMs: number;
+  /** `null`: idempotent only, so that what is written is visible at once. */
+  readonly transactionalId: string | null;
+  /** Deadline of each request. */
+  readonly timeoutMs: number;
   readonly lane: Lane;
   readonly sequences?: Sequences;
+  readonly metrics?: Metrics;
 }
 
 const ACKS_ALL = -1;
+/** Codes to repeat on that do not mean that the leader is another one now. */
+const STAYS: ReadonlySet<number> = new Set([
+  KafkaErrorCode.CORRUPT_MESSAGE,
+  KafkaErrorCode.NOT_ENOUGH_REPLICAS,
+  KafkaErrorCode.NOT_ENOUGH_REPLICAS_AFTER_APPEND,
+  KafkaErrorCode.CONCURRENT_TRANSACTIONS,
+  KafkaErrorCode.THROTTLING_QUOTA_EXCEEDED,
+]);
 
 export class PartitionWrites {
   readonly #options: PartitionWritesOptions;
   readonly #sequences: Sequences;
+  readonly #recordsWritten: Metric;
+  readonly #bytesWritten: Metric;
   #identity: ProducerIdentity = { producerId: -1, producerEpoch: -1 };
+  #range: VersionRange = {};
 
   constructor(options: PartitionWritesOptions) {
     this.#options = options;
     this.#sequences = options.sequences ?? new Sequences();
+    const metrics = options.metrics ?? new Metrics();
+    this.#recordsWritten = metrics.get('records.written');
+    this.#bytesWritten = metrics.get('bytes.written');
   }
 
-  /** The session has a new epoch. */
-  restart(identity: ProducerIdentity): void {
+  /** The session has a new epoch; its requests are of these versions. */
+  restart(identity: ProducerIdentity, range: VersionRange): void {
     this.#identity = identity;
+    this.#range = range;
     this.#sequences.restart();
   }
 
   /** Resolves when every leader has acknowledged every batch; rejects once all have answered. */
   async write(exchange: Exchange, outputs: readonly StepOutput[]): Promise<void> {
-    let waiting = outputs.map((output) => this.#writeOf(output));
-    for (let attempt = 1; ; attempt++) {
-      const left = await this.#writeRound(exchange, waiting);
-      if (left.reason === null) return;
-      waiting = left.writes;
-      await exchange.pause('Produce', left.reason, attempt);
-    }
+    const writes = outputs.map((output) => this.#writeOf(output));
+    await this.#writeAll(exchange, writes, 1);
   }
 
   #writeOf({ topic, partition, batches }: StepOutput): Write {
@@ -83,22 +96,32 @@ export class PartitionWrites {
     return { place: this.#sequences.of(topic, partition), batches, at: 0, sealed: null };
   }
 
-  async #writeRound(exchange: Exchange, writes: Write[]): Promise<Leftover> {
+  async #writeAll(exchange: Exchange, writes: Write[], attempt: number): Promise<void> {
     let leaders: Map<number, Write[]>;
     try {
       leaders = await this.#byLeader(exchange, writes);
     } catch (cause) {
       const reason = asEscapementError(cause);
       if (reason.decision !== 'retry') throw reason;
-      return { writes, reason };
+      await this.#writeAgain(exchange, { writes, reason }, attempt);
+      return;
     }
     exchange.assertOpen();
-    const left: Leftover = { writes: [], reason: null };
     await allOf(
       exchange,
-      [...leaders].map(([node, led]) => this.#writeTo(exchange, node, led, left)),
+      [...leaders].map(async ([node, led]) => {
+        const left: Leftover = { writes: [], reason: null };
+        await this.#writeTo(exchange, node, led, left);
+        await this.#writeAgain(exchange, left, attempt);
+      }),
     );
-    return left;
+  }
+
+  /** Their leaders may be others now. */
+  async #writeAgain(exchange: Exchange, left: Leftover, attempt: number): Promise<void> {
+    if (left.reason === null) return;
+    await exchange.pause('Produce', 'Produce', left.reason, attempt);
+    await this.#writeAll(exchange, left.writes, attempt + 1);
   }
 
   async #byLeader(exchange: Exchange, writes: readonly Write[]): Promise<Map<number, Write[]>> {
@@ -140,14 +163,14 @@ export class PartitionWrites {
   }
 
   #send(node: number, writes: readonly Write[]): Promise<Response<typeof produce>> {
-    const { cluster, transactionalId, transactionTimeoutMs, lane } = this.#options;
+    const { cluster, transactionalId, timeoutMs, lane } = this.#options;
     const topicData: { name: string; partitionData: { index: number; records: Buffer }[] }[] = [];
     for (const write of writes) {
       const { topic, partition, next } = write.place;
       write.sealed ??= sealBatch(write.batches[write.at]!, {
         ...this.#identity,
         baseSequence: next,
-        transactional: 'transactional',
+        transactional: transactionalId === null ? 'idempotent' : 'transactional',
       });
       const row = { index: partition, records: write.sealed };
       const known = topicData.find(({ name }) => name === topic);
@@ -161,10 +184,10 @@ export class PartitionWrites {
         transactionalId,
         acks: ACKS_ALL,
         // The leader answers before the connection is given up.
-        timeoutMs: Math.ceil(transactionTimeoutMs / 2),
+        timeoutMs: Math.ceil(timeoutMs / 2),
         topicData,
       },
-      { lane, timeoutMs: transactionTimeoutMs, versionMax: V1_VERSION_MAX.produce },
+      { lane, timeoutMs, ...this.#range },
     );
   }
 
@@ -186,7 +209,7 @@ export class PartitionWrites {
         }
         const error = this.#refused({ code, at: { topic, partition } });
         if (error.decision === 'retry') {
-          this.#forgetLeader(write.place);
+          if (!STAYS.has(code)) this.#forgetLeader(write.place);
           left.writes.push(write);
           left.reason = error;
         } else failures.push(error);
@@ -201,7 +224,10 @@ export class PartitionWrites {
 
   #advance(write: Write): 'further' | 'done' {
     const { place, batches } = write;
-    place.next = sequenceAfter(place.next, batches[write.at]!.records);
+    const { records, bytes } = batches[write.at]!;
+    place.next = sequenceAfter(place.next, records);
+    this.#recordsWritten.value += records;
+    this.#bytesWritten.value += bytes;
     write.at += 1;
     write.sealed = null;
     return write.at < batches.length ? 'further' : 'done';
@@ -209,7 +235,8 @@ export class PartitionWrites {
 
   #refused(refusal: Refusal): EscapementError {
     const { transactionalId } = this.#options;
-    return refusalError('Produce', refusal, { topic: 'Write', transactionalId, groupId: '' });
+    const rights = { topic: 'Write', transactionalId: transactionalId ?? '', groupId: '' } as const;
+    return refusalError('Produce', refusal, rights);
   }
 
   #forgetLeader(place: PartitionSequence): void {

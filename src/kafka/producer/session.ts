@@ -2,25 +2,33 @@
  * The transactional session: one task's transactional id and everything sent under it.
  *
  * Owned by a task. The task calls `init` when it becomes or must prove to be the owner, `commit`
- * once per step, and `abort` after a definite failure. Transactions v1:
+ * once per step, and `abort` after a definite failure.
  *
- *   AddPartitionsToTxn ─► Produce to all leaders ──────────┬─► EndTxn
- *                     └─► AddOffsetsToTxn ─► TxnOffsetCommit┘
+ *   v1:  AddPartitionsToTxn ─► Produce to all leaders ──────────┬─► EndTxn
+ *                          └─► AddOffsetsToTxn ─► TxnOffsetCommit┘
+ *
+ *   v2:  Produce to all leaders ─┬─► EndTxn ─► the next epoch
+ *        TxnOffsetCommit ────────┘
  *
  * I1. A step is committed if and only if `commit` resolved, or it rejected with `indefinite` or
  *     `fenced` and its step id is found in the committed offsets after `init`.
  * I2. After an indefinite answer not one request is sent until `init`: on v1 a late EndTxn could
  *     end the next transaction of the same epoch (KIP-890).
  * I3. EndTxn(commit) is sent only when every code of every answer before it was checked.
- * I4. Each transaction starts empty: no partition is known to it before AddPartitionsToTxn.
+ * I4. Each transaction starts empty: no partition is known to it before AddPartitionsToTxn, or on v2
+ *     before the first Produce to it was acknowledged.
  * I5. A commit is asked for only by a process that the group has proven to be a member of late: what
  *     was sent before a stall longer than the session is not ended after it.
  * I6. No broker transaction is opened while a JoinGroup is under way: what it has written would hold
  *     back all readers until the group has settled.
+ * I7. The version is decided by `init` and kept until the next one, never changed within a
+ *     transaction.
+ * I8. On v2 nothing is sealed before the answer of the EndTxn before it: that brings the epoch.
  */
 import { asEscapementError, EscapementError } from '../../errors.ts';
 import type { Ports } from '../../ports.ts';
 import type { Log } from '../../telemetry/log.ts';
+import { Metrics } from '../../telemetry/metrics.ts';
 import { brokerError, KafkaErrorCode } from '../protocol/error-codes.ts';
 import type { Lane } from '../transport/transport.ts';
 import {
@@ -32,6 +40,7 @@ import { allOf, Exchange, Late } from './exchange.ts';
 import { PartitionWrites } from './partition-writes.ts';
 import { type SessionState, successor } from './session-state.ts';
 import type { Membership, SessionStep, StepOffsets } from './step.ts';
+import { QUICK, RANGES, type TransactionVersion } from './transaction-version.ts';
 
 export interface TransactionalSessionOptions {
   readonly cluster: SessionCluster;
@@ -42,7 +51,13 @@ export interface TransactionalSessionOptions {
   readonly lane?: Lane;
   readonly ports: Ports;
   readonly log: Log;
+  readonly metrics?: Metrics;
+  /** Of TxnOffsetCommit on v2. Default `beside`; measured in docs/decisions. */
+  readonly offsetsOrder?: OffsetsOrder;
 }
+
+/** `beside`: together with Produce; `after`: when Produce is acknowledged. */
+export type OffsetsOrder = 'beside' | 'after';
 
 /** Answers of the markers of the previous transaction: short, for each step may meet one. */
 const STEP_CONCURRENT_PAUSE_MS = [2, 20] as const;
@@ -52,16 +67,19 @@ const INIT_CONCURRENT_PAUSE_MS = [20, 100] as const;
 export class TransactionalSession {
   readonly transactionalId: string;
   readonly #options: TransactionalSessionOptions;
+  readonly #metrics: Metrics;
   readonly #coordinators: CoordinatorRequests;
   readonly #writes: PartitionWrites;
   #identity: ProducerIdentity = { producerId: -1, producerEpoch: -1 };
   #state: SessionState = 'new';
-  /** Whether the coordinator has added anything to the transaction. */
+  /** On v1 whether the coordinator has added anything to the transaction, on v2 whether it may have. */
   #content: 'empty' | 'added' = 'empty';
+  #announced: TransactionVersion | null = null;
   #failure: EscapementError | null = null;
 
   constructor(options: TransactionalSessionOptions) {
     const { cluster, transactionalId, transactionTimeoutMs, lane = 'transaction' } = options;
+    this.#metrics = options.metrics ?? new Metrics();
     this.transactionalId = transactionalId;
     this.#options = options;
     this.#coordinators = new CoordinatorRequests({
@@ -70,7 +88,18 @@ export class TransactionalSession {
       timeoutMs: transactionTimeoutMs,
       lane,
     });
-    this.#writes = new PartitionWrites({ cluster, transactionalId, transactionTimeoutMs, lane });
+    this.#writes = new PartitionWrites({
+      cluster,
+      transactionalId,
+      timeoutMs: transactionTimeoutMs,
+      lane,
+      metrics: this.#metrics,
+    });
+  }
+
+  /** Of the transactions since the last `init`; 1 before the first. */
+  get transactionVersion(): TransactionVersion {
+    return this.#coordinators.version;
   }
 
   get state(): SessionState {
@@ -85,14 +114,16 @@ export class TransactionalSession {
   async init(): Promise<void> {
     this.#state = successor(this.#state, 'initializing');
     const exchange = this.#exchange(this.#options.transactionTimeoutMs, INIT_CONCURRENT_PAUSE_MS);
+    let identity: ProducerIdentity;
     try {
-      this.#identity = await this.#coordinators.init(exchange);
+      identity = await this.#coordinators.init(exchange);
     } catch (cause) {
       throw this.#failed(asEscapementError(cause), 'refused');
     }
-    this.#writes.restart(this.#identity);
-    this.#content = 'empty';
+    this.#begin(identity);
     this.#failure = null;
+    this.#metrics.get('producer.initialized').add();
+    this.#announce();
     this.#state = successor(this.#state, 'ready');
   }
 
@@ -101,29 +132,30 @@ export class TransactionalSession {
    * `abort`, `record`, `lost`, `stop`.
    */
   async commit(step: SessionStep): Promise<void> {
-    const { outputs, offsets } = step;
+    const { clock } = this.#options.ports;
+    const began = clock.monotonic();
+    let ended: 'ended' | 'nothing';
     this.#state = successor(this.#state, 'committing');
     try {
       // I6.
-      if (offsets.partitions.length > 0) await offsets.membership();
+      if (step.offsets.partitions.length > 0) await step.offsets.membership();
       const exchange = this.#exchange(
         this.#options.transactionTimeoutMs / 2,
         STEP_CONCURRENT_PAUSE_MS,
       );
-      if (outputs.length > 0) {
-        await this.#coordinators.addPartitions(exchange, this.#identity, outputs);
-        this.#content = 'added';
-      }
-      const branches: Promise<void>[] = [];
-      if (outputs.length > 0) branches.push(this.#writes.write(exchange, outputs));
-      if (offsets.partitions.length > 0) branches.push(this.#commitOffsets(exchange, offsets));
-      await allOf(exchange, branches);
-      await exchange.within(offsets.proof(), 'EndTxn');
-      await this.#end(exchange, 'commit');
+      if (this.transactionVersion === 1) await this.#writeV1(exchange, step);
+      else await this.#writeV2(exchange, step);
+      await exchange.within(step.offsets.proof(), 'EndTxn');
+      ended = await this.#end(exchange, 'commit');
     } catch (cause) {
-      throw this.#failed(asEscapementError(cause), 'abortable');
+      const error = this.#failed(asEscapementError(cause), 'abortable');
+      this.#metrics.get('transactions.failed').of(error.decision).add();
+      throw error;
     }
     this.#state = successor(this.#state, 'ready');
+    if (ended === 'nothing') return;
+    this.#metrics.get('transactions.committed').add();
+    this.#metrics.get('transactions.commitMs').add(clock.monotonic() - began);
   }
 
   /**
@@ -139,16 +171,51 @@ export class TransactionalSession {
       STEP_CONCURRENT_PAUSE_MS,
     );
     try {
-      await this.#end(exchange, 'abort');
+      const ended = await this.#end(exchange, 'abort');
+      if (ended === 'ended') this.#metrics.get('transactions.aborted').add();
     } catch (cause) {
       throw this.#failed(asEscapementError(cause), 'abortable');
     }
     this.#state = successor(this.#state, 'ready');
   }
 
-  async #commitOffsets(exchange: Exchange, offsets: StepOffsets): Promise<void> {
+  async #writeV1(exchange: Exchange, { outputs, offsets }: SessionStep): Promise<void> {
+    const branches: Promise<void>[] = [];
+    if (outputs.length > 0) {
+      await this.#coordinators.addPartitions(exchange, this.#identity, outputs);
+      this.#content = 'added';
+      branches.push(this.#writes.write(exchange, outputs));
+    }
+    if (offsets.partitions.length > 0) branches.push(this.#addAndCommitOffsets(exchange, offsets));
+    await allOf(exchange, branches);
+  }
+
+  async #addAndCommitOffsets(exchange: Exchange, offsets: StepOffsets): Promise<void> {
     await this.#coordinators.addOffsets(exchange, this.#identity, offsets.groupId);
     this.#content = 'added';
+    await this.#commitOffsets(exchange, offsets);
+  }
+
+  async #writeV2(exchange: Exchange, { outputs, offsets }: SessionStep): Promise<void> {
+    const write = () => this.#writes.write(exchange, outputs);
+    const commit = () => this.#commitOffsets(exchange, offsets);
+    const parts: (() => Promise<void>)[] = [];
+    if (outputs.length > 0) parts.push(write);
+    if (offsets.partitions.length > 0) parts.push(commit);
+    if (parts.length === 0) return;
+    // Even a refused request may have added its partitions.
+    this.#content = 'added';
+    if (this.#options.offsetsOrder !== 'after') {
+      await allOf(
+        exchange,
+        parts.map((part) => part()),
+      );
+      return;
+    }
+    for (const part of parts) await part();
+  }
+
+  async #commitOffsets(exchange: Exchange, offsets: StepOffsets): Promise<void> {
     const membership = await this.#membership(exchange, offsets);
     await this.#coordinators.commitOffsets(exchange, this.#identity, offsets, membership);
   }
@@ -166,16 +233,42 @@ export class TransactionalSession {
     }
   }
 
-  /** On v1 an EndTxn without content is refused, so none is sent. */
-  async #end(exchange: Exchange, result: 'commit' | 'abort'): Promise<void> {
-    if (this.#content === 'empty') return;
-    await this.#coordinators.end(exchange, this.#identity, result);
+  /**
+   * Without content nothing is sent: on v1 EndTxn is refused then, and so is a commit on v2, where
+   * an abort would be taken but spend an epoch on nothing.
+   */
+  async #end(exchange: Exchange, result: 'commit' | 'abort'): Promise<'ended' | 'nothing'> {
+    if (this.#content === 'empty') return 'nothing';
+    const before = this.#identity;
+    const next = await this.#coordinators.end(exchange, before, result);
     this.#content = 'empty';
+    if (next === before) return 'ended';
+    this.#begin(next);
+    if (next.producerId !== before.producerId) this.#metrics.get('producer.rotated').add();
+    return 'ended';
   }
 
-  #exchange(boundMs: number, concurrentPauseMs: readonly [number, number]): Exchange {
+  /** I8. A new epoch begins, with sequences of its own. */
+  #begin(identity: ProducerIdentity): void {
+    this.#identity = identity;
+    this.#content = 'empty';
+    this.#writes.restart(identity, RANGES[this.transactionVersion].produce);
+  }
+
+  /** Told when it is known first, and when it has changed. */
+  #announce(): void {
+    const { transactionVersion, transactionalId } = this;
+    this.#metrics.get('transaction.version').value = transactionVersion;
+    if (this.#announced === transactionVersion) return;
+    this.#announced = transactionVersion;
+    this.#options.log.info({ transactionalId, transactionVersion }, 'transaction version');
+  }
+
+  #exchange(boundMs: number, quickPauseMs: readonly [number, number]): Exchange {
     const { ports, log } = this.#options;
-    return new Exchange({ ports, log, boundMs, concurrentPauseMs });
+    const quick = QUICK[this.transactionVersion];
+    const repeated = this.#metrics.get('requests.repeated');
+    return new Exchange({ ports, log, boundMs, quick, quickPauseMs, repeated });
   }
 
   #failed(given: EscapementError, definite: 'abortable' | 'refused'): EscapementError {

@@ -85,8 +85,8 @@ describe('a cluster', () => {
   it('names API and versions when the broker is too old', async () => {
     const error = await failure(cluster.send(1, heartbeat, BEAT, { lane: 'group', versionMin: 4 }));
     expect(error.code).toBe('BROKER_TOO_OLD');
-    expect(error.message).toContain('Heartbeat in versions 4 to 4');
-    expect(error.message).toContain('node 1 offers 0 to 3');
+    expect(error.message).toContain('Node 1 offers Heartbeat in versions 0 to 3');
+    expect(error.message).toContain('needs version 4');
   });
 
   it('falls back to version 0 of ApiVersions', async () => {

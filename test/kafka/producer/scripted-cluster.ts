@@ -1,4 +1,6 @@
 /** A cluster that answers every request with success, but for what a test has scripted. */
+
+import type { VersionRange } from '../../../src/kafka/cluster/versions.ts';
 import type { SessionCluster } from '../../../src/kafka/producer/coordinator-requests.ts';
 import { encodeRequest } from '../../../src/kafka/protocol/codec.ts';
 import type { Api } from '../../../src/kafka/protocol/schema.ts';
@@ -9,7 +11,7 @@ export interface Sent {
   readonly api: string;
   readonly node: number | 'any';
   readonly body: Row;
-  readonly versionMin: number | undefined;
+  readonly version: number;
 }
 
 /** The next answer of an API: a code for everything in it or for one partition, or a rejection. */
@@ -31,6 +33,9 @@ export class ScriptedCluster implements SessionCluster {
   readonly forgotten: string[] = [];
   readonly leaders = new Map<string, number>();
   nextProducerId = 7;
+  nextEpoch = 0;
+  /** Finalized level of `transaction.version`. */
+  transactionLevel = 1;
   lookups = 0;
   readonly #script = new Map<string, Scripted[]>();
 
@@ -51,14 +56,14 @@ export class ScriptedCluster implements SessionCluster {
     node: number | 'any',
     api: Api<Req, Res>,
     body: NoInfer<Req> | ((version: number) => NoInfer<Req>),
-    options: { readonly versionMin?: number },
+    options: VersionRange,
   ): Promise<Res> {
-    const version = api.versions[1];
+    const version = Math.min(api.versions[1], options.versionMax ?? api.versions[1]);
+    if (version < (options.versionMin ?? 0)) throw new Error(`no version of ${api.name} is left`);
     const given = typeof body === 'function' ? (body as (v: number) => Req)(version) : body;
     // The bytes must be legal, and a batch is reused once it is acknowledged.
     encodeRequest(api, version, given as NoInfer<Req>);
-    const { versionMin } = options;
-    this.sent.push({ api: api.name, node, body: structuredClone(given) as Row, versionMin });
+    this.sent.push({ api: api.name, node, body: structuredClone(given) as Row, version });
     await Promise.resolve();
     let scripted = this.#script.get(api.name)?.shift();
     if (scripted instanceof Promise) {
@@ -66,7 +71,11 @@ export class ScriptedCluster implements SessionCluster {
       scripted = undefined;
     }
     if (scripted instanceof Error) throw scripted;
-    return this.#answer(api.name, given as Row, scripted) as Res;
+    return this.#answer(api.name, given as Row, scripted, version) as Res;
+  }
+
+  finalizedFeature(): Promise<number> {
+    return Promise.resolve(this.transactionLevel);
   }
 
   leaderOf(topic: string, partition: number): Promise<number> {
@@ -87,7 +96,12 @@ export class ScriptedCluster implements SessionCluster {
     this.forgotten.push(`${kind} ${key}`);
   }
 
-  #answer(api: string, body: Row, scripted: Exclude<Scripted, Error | Promise<void>> | undefined) {
+  #answer(
+    api: string,
+    body: Row,
+    scripted: Exclude<Scripted, Error | Promise<void>> | undefined,
+    version: number,
+  ) {
     const code = (topic: string, partition: number): number => {
       if (scripted === undefined) return 0;
       if (typeof scripted === 'number') return scripted;
@@ -101,7 +115,11 @@ export class ScriptedCluster implements SessionCluster {
         : rows;
     switch (api) {
       case 'InitProducerId':
-        return { errorCode: code('', 0), producerId: this.nextProducerId, producerEpoch: 0 };
+        return {
+          errorCode: code('', 0),
+          producerId: this.nextProducerId,
+          producerEpoch: this.nextEpoch,
+        };
       case 'AddPartitionsToTxn':
         return {
           resultsByTopicV3AndBelow: (body.v3AndBelowTopics as TopicNumbers[]).map((topic) => ({
@@ -135,11 +153,23 @@ export class ScriptedCluster implements SessionCluster {
             ),
           })),
         };
+      case 'EndTxn': {
+        if (version < 5 || code('', 0) !== 0) return { errorCode: code('', 0) };
+        const { producerId, producerEpoch } = body as { producerId: number; producerEpoch: number };
+        const isUsedUp = producerEpoch === EPOCH_MAX;
+        const next = isUsedUp
+          ? { producerId: producerId + 1, producerEpoch: 0 }
+          : { producerId, producerEpoch: producerEpoch + 1 };
+        return { errorCode: 0, ...next };
+      }
       default:
         return { errorCode: code('', 0) };
     }
   }
 }
+
+/** The last epoch that a coordinator hands out: one more is kept for fencing. */
+const EPOCH_MAX = 32_766;
 
 interface TopicNumbers {
   readonly name: string;

@@ -246,17 +246,18 @@ describe('over the embedded broker', () => {
       lane: 'transaction',
       cluster,
       transactionalId: 'wrap',
-      transactionTimeoutMs: 1_000,
+      timeoutMs: 1_000,
       sequences,
     });
-    writes.restart(identity);
+    writes.restart(identity, { versionMax: 11 });
     const place = sequences.of('invoices', 0);
     place.next = 2_147_483_646;
     const exchange = new Exchange({
       ports: systemPorts,
       log: silentLog,
       boundMs: 500,
-      concurrentPauseMs: [5, 20],
+      quick: new Set(),
+      quickPauseMs: [5, 20],
     });
     await writes.write(exchange, [output('invoices', 0, ['a', 'b', 'c'], ['d'], ['e', 'f'])]);
     expect(place.next).toBe(4);

@@ -2,7 +2,10 @@
 import { vi } from 'vitest';
 import { EscapementError } from '../../../src/errors.ts';
 import type { SessionCluster } from '../../../src/kafka/producer/coordinator-requests.ts';
-import { TransactionalSession } from '../../../src/kafka/producer/session.ts';
+import {
+  TransactionalSession,
+  type TransactionalSessionOptions,
+} from '../../../src/kafka/producer/session.ts';
 import type { Membership, SessionStep, StepOutput } from '../../../src/kafka/producer/step.ts';
 import { BatchWriter } from '../../../src/kafka/records/batch-writer.ts';
 import { systemPorts } from '../../../src/ports.ts';
@@ -41,14 +44,16 @@ export function step(
 
 export function session(
   cluster: SessionCluster,
-  options: { id?: string; timeoutMs?: number } = {},
+  options: Partial<TransactionalSessionOptions> & { id?: string; timeoutMs?: number } = {},
 ): TransactionalSession {
+  const { id, timeoutMs, ...rest } = options;
   return new TransactionalSession({
     cluster,
-    transactionalId: options.id ?? 'billing-usage-0',
-    transactionTimeoutMs: options.timeoutMs ?? 10_000,
+    transactionalId: id ?? 'billing-usage-0',
+    transactionTimeoutMs: timeoutMs ?? 10_000,
     ports: systemPorts,
     log: silentLog,
+    ...rest,
   });
 }
 
@@ -63,4 +68,32 @@ export async function failure(promise: Promise<unknown>): Promise<EscapementErro
     throw cause;
   }
   throw new Error('the promise resolved');
+}
+
+export interface Written {
+  readonly place: string;
+  readonly producerId: number;
+  readonly epoch: number;
+  readonly baseSequence: number;
+  readonly bytes: string;
+}
+
+/** Partitions of a Produce request with what stands in the header of their batch. */
+export function partitionsIn(body: Record<string, unknown>): Written[] {
+  const topics = body.topicData as {
+    name: string;
+    partitionData: { index: number; records: Uint8Array }[];
+  }[];
+  return topics.flatMap(({ name, partitionData }) =>
+    partitionData.map(({ index, records }) => {
+      const bytes = Buffer.from(records);
+      return {
+        place: `${name}-${index}`,
+        producerId: Number(bytes.readBigInt64BE(43)),
+        epoch: bytes.readInt16BE(51),
+        baseSequence: bytes.readInt32BE(53),
+        bytes: bytes.toString('hex'),
+      };
+    }),
+  );
 }
