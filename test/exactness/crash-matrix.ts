@@ -3,23 +3,20 @@
  * Whatever happens, the committed output, changelog and offsets are those of an undisturbed run.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { addOffsetsToTxn } from '../../src/kafka/protocol/add-offsets-to-txn.ts';
-import { addPartitionsToTxn } from '../../src/kafka/protocol/add-partitions-to-txn.ts';
 import { endTxn } from '../../src/kafka/protocol/end-txn.ts';
 import { initProducerId } from '../../src/kafka/protocol/init-producer-id.ts';
 import { offsetFetch } from '../../src/kafka/protocol/offset-fetch.ts';
 import { produce } from '../../src/kafka/protocol/produce.ts';
-import { txnOffsetCommit } from '../../src/kafka/protocol/txn-offset-commit.ts';
 import { type Fault, type FaultyTransport, planOf } from '../../src/kafka/transport/faulty.ts';
 import type { TransportRequest } from '../../src/kafka/transport/transport.ts';
 import { CountRun, until } from './count-run.ts';
+import { STEP } from './step-apis.ts';
 
 export interface BrokerUnderTest {
   readonly bootstrap: string;
   close(): Promise<void>;
 }
 
-const STEP = [addPartitionsToTxn, addOffsetsToTxn, produce, txnOffsetCommit, endTxn];
 const INSTANTS: readonly { readonly name: string; readonly fault: Fault }[] = [
   { name: 'the process dies before it is sent', fault: { outcome: 'stop', at: 'before-send' } },
   { name: 'the process dies when it is answered', fault: { outcome: 'stop', at: 'after-reply' } },
@@ -31,7 +28,11 @@ const INSTANTS: readonly { readonly name: string; readonly fault: Fault }[] = [
   },
 ];
 
-export function crashMatrix(name: string, start: () => Promise<BrokerUnderTest>): void {
+export function crashMatrix(
+  name: string,
+  transactionVersion: 1 | 2,
+  start: () => Promise<BrokerUnderTest>,
+): void {
   describe(`the crash matrix on ${name}`, () => {
     let broker: BrokerUnderTest;
     beforeAll(async () => {
@@ -39,7 +40,7 @@ export function crashMatrix(name: string, start: () => Promise<BrokerUnderTest>)
     });
     afterAll(() => broker?.close());
 
-    for (const api of STEP) {
+    for (const api of STEP[transactionVersion]) {
       for (const { name: instant, fault } of INSTANTS) {
         test(`${api.name}: ${instant}`, () => strike(broker, api.key, fault, () => true));
       }

@@ -4,8 +4,11 @@ import { listen } from '../../src/broker/tcp.ts';
 import { systemPorts } from '../../src/ports.ts';
 import { crashMatrix } from './crash-matrix.ts';
 
-crashMatrix('the embedded broker', async () => {
-  const broker = new Broker({ ports: systemPorts, markerDelayMs: 2 });
-  const { port, close } = await listen(broker, { host: '127.0.0.1', port: 0 });
-  return { bootstrap: `127.0.0.1:${port}`, close };
-});
+for (const transactionVersion of [1, 2] as const) {
+  const name = `the embedded broker with transactions v${transactionVersion}`;
+  crashMatrix(name, transactionVersion, async () => {
+    const broker = new Broker({ ports: systemPorts, markerDelayMs: 2, transactionVersion });
+    const { port, close } = await listen(broker, { host: '127.0.0.1', port: 0 });
+    return { bootstrap: `127.0.0.1:${port}`, close };
+  });
+}

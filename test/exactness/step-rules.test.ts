@@ -1,8 +1,6 @@
 /** What one transaction must and must not do, rule by rule: each test fails when its rule is broken. */
 import { afterEach, expect, test } from 'vitest';
 import { mapAsync, merge, to, topology } from '../../src/index.ts';
-import { addOffsetsToTxn } from '../../src/kafka/protocol/add-offsets-to-txn.ts';
-import { addPartitionsToTxn } from '../../src/kafka/protocol/add-partitions-to-txn.ts';
 import { endTxn } from '../../src/kafka/protocol/end-txn.ts';
 import { KafkaErrorCode } from '../../src/kafka/protocol/error-codes.ts';
 import { heartbeat } from '../../src/kafka/protocol/heartbeat.ts';
@@ -10,6 +8,7 @@ import { initProducerId } from '../../src/kafka/protocol/init-producer-id.ts';
 import { produce } from '../../src/kafka/protocol/produce.ts';
 import { txnOffsetCommit } from '../../src/kafka/protocol/txn-offset-commit.ts';
 import { asText, counting, folded, Lab, type Row, text, until } from './lab.ts';
+import { STEP } from './step-apis.ts';
 import { answering, bodyOf, Hold, losing, type Wire } from './wire.ts';
 
 const ROWS: readonly Row[] = [
@@ -17,9 +16,7 @@ const ROWS: readonly Row[] = [
   ['b', 'x'],
   ['a', 'x'],
 ];
-const OF_A_TRANSACTION = new Set(
-  [addPartitionsToTxn, addOffsetsToTxn, produce, txnOffsetCommit, endTxn].map(({ key }) => key),
-);
+const OF_A_TRANSACTION = new Set<number>(STEP[1].map(({ key }) => key));
 
 let lab: Lab;
 afterEach(() => lab?.close());
@@ -29,8 +26,8 @@ function transactional(wire: Wire): number {
   return wire.journal.filter(({ request }) => OF_A_TRANSACTION.has(request.apiKey)).length;
 }
 
-async function running(): Promise<Wire> {
-  lab = await Lab.open({ in: 1, out: 1 });
+async function running(transactionVersion: 1 | 2 = 2): Promise<Wire> {
+  lab = await Lab.open({ in: 1, out: 1 }, { transactionVersion });
   const wire = lab.wire();
   await lab.start(counting(), wire);
   lab.write('in', ROWS);
@@ -108,10 +105,14 @@ test.each(['request', 'answer'] as const)(
   },
 );
 
-test.each([addPartitionsToTxn, addOffsetsToTxn, produce, txnOffsetCommit, endTxn] as const)(
-  'after an answer of $name is lost the session is silent until it has fenced itself',
-  async (api) => {
-    const wire = await running();
+const SILENT = ([1, 2] as const).flatMap((version) =>
+  STEP[version].map((api) => ({ version, api, name: api.name })),
+);
+
+test.each(SILENT)(
+  'after an answer of $name is lost the session is silent until it has fenced itself, on v$version',
+  async ({ version, api }) => {
+    const wire = await running(version);
     const lost = wire.next<unknown>(api, losing('answer'));
     lab.write('in', ROWS);
     const { sentAt, answeredAt } = await lost.then(async (passage) => {

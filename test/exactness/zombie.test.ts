@@ -3,15 +3,12 @@
  * that the first one had sent, or was about to send, reaches the broker. Nothing of it is committed.
  */
 import { describe, expect, test } from 'vitest';
-import { addOffsetsToTxn } from '../../src/kafka/protocol/add-offsets-to-txn.ts';
-import { addPartitionsToTxn } from '../../src/kafka/protocol/add-partitions-to-txn.ts';
 import { decodeResponse } from '../../src/kafka/protocol/codec.ts';
-import { endTxn } from '../../src/kafka/protocol/end-txn.ts';
 import { KafkaErrorCode } from '../../src/kafka/protocol/error-codes.ts';
 import { initProducerId } from '../../src/kafka/protocol/init-producer-id.ts';
-import { produce } from '../../src/kafka/protocol/produce.ts';
 import { txnOffsetCommit } from '../../src/kafka/protocol/txn-offset-commit.ts';
 import { counting, folded, Lab, type Row, until } from './lab.ts';
+import { STEP } from './step-apis.ts';
 import { Hold, type Wire } from './wire.ts';
 
 const ROWS: readonly Row[] = [
@@ -34,8 +31,8 @@ function cutOff(wire: Wire, apiKey: number, what: 'requests' | 'answers'): Hold 
   return hold;
 }
 
-async function within(body: (lab: Lab) => Promise<void>): Promise<void> {
-  const lab = await Lab.open({ in: 1, out: 1 });
+async function within(transactionVersion: 1 | 2, body: (lab: Lab) => Promise<void>): Promise<void> {
+  const lab = await Lab.open({ in: 1, out: 1 }, { transactionVersion });
   try {
     await body(lab);
   } finally {
@@ -109,20 +106,14 @@ async function refuseByGroup(lab: Lab): Promise<void> {
   expect(await lab.counts()).toEqual(folded(ROWS));
 }
 
-describe.concurrent('a zombie', () => {
-  for (const { name, key } of [
-    addPartitionsToTxn,
-    addOffsetsToTxn,
-    produce,
-    txnOffsetCommit,
-    endTxn,
-  ]) {
+describe.concurrent.each([1, 2] as const)('a zombie on transactions v%i', (version) => {
+  for (const { name, key } of STEP[version]) {
     test(`commits nothing when what it sent from ${name} on comes late`, () =>
-      within((lab) => haunt(lab, key, 'requests')));
+      within(version, (lab) => haunt(lab, key, 'requests')));
     test(`commits nothing when it is told of ${name} and all else late`, () =>
-      within((lab) => haunt(lab, key, 'answers')));
+      within(version, (lab) => haunt(lab, key, 'answers')));
   }
 
   test('has its offsets refused by the group before its transactional id is fenced', () =>
-    within(refuseByGroup));
+    within(version, refuseByGroup));
 });

@@ -4,17 +4,14 @@ import { Exchange } from '../../../src/kafka/producer/exchange.ts';
 import { PartitionWrites } from '../../../src/kafka/producer/partition-writes.ts';
 import { Sequences } from '../../../src/kafka/producer/sequences.ts';
 import type { Membership } from '../../../src/kafka/producer/step.ts';
-import { addOffsetsToTxn } from '../../../src/kafka/protocol/add-offsets-to-txn.ts';
-import { addPartitionsToTxn } from '../../../src/kafka/protocol/add-partitions-to-txn.ts';
 import { decodeResponse } from '../../../src/kafka/protocol/codec.ts';
 import { endTxn } from '../../../src/kafka/protocol/end-txn.ts';
 import { initProducerId } from '../../../src/kafka/protocol/init-producer-id.ts';
-import { produce } from '../../../src/kafka/protocol/produce.ts';
-import { txnOffsetCommit } from '../../../src/kafka/protocol/txn-offset-commit.ts';
 import { planOf } from '../../../src/kafka/transport/faulty.ts';
 import { TransportError } from '../../../src/kafka/transport/transport.ts';
 import { systemPorts } from '../../../src/ports.ts';
 import { silentLog } from '../../../src/telemetry/log.ts';
+import { STEP } from '../../exactness/step-apis.ts';
 import { OverBroker } from './over-broker.ts';
 import { failure, output, session, step } from './steps.ts';
 
@@ -25,11 +22,11 @@ const GROUP_PARTITION = [{ topic: 'usage', partition: 0 }];
 
 let over: OverBroker;
 
-beforeEach(() => {
-  over = new OverBroker();
+function open(transactionVersion: 1 | 2): void {
+  over = new OverBroker({ transactionVersion });
   over.client.createTopic('usage');
   over.client.createTopic('invoices', 3);
-});
+}
 
 afterEach(() => over.close());
 
@@ -65,7 +62,9 @@ async function offset(): Promise<{ offset: number; metadata: string }> {
   return { offset: found!.offset, metadata: found!.metadata };
 }
 
-describe('over the embedded broker', () => {
+describe.each([1, 2] as const)('over the embedded broker with transactions v%i', (version) => {
+  beforeEach(() => open(version));
+
   test('a committed step is visible with its offset, many times over', async () => {
     const producer = session(over.process().cluster);
     await producer.init();
@@ -84,7 +83,7 @@ describe('over the embedded broker', () => {
     expect(await offset()).toEqual({ offset: 20, metadata: 'step-20' });
   });
 
-  test('an aborted step leaves nothing, and the next one follows in the same epoch', async () => {
+  test('an aborted step leaves nothing, and the next one follows without init', async () => {
     const producer = session(over.process().cluster);
     await producer.init();
     await producer.commit(step([output('invoices', 0, ['first'])], 1, nobody));
@@ -96,13 +95,15 @@ describe('over the embedded broker', () => {
     await producer.abort();
     await producer.commit(step([output('invoices', 0, ['second'])], 2, nobody));
     expect(await committed('invoices', 0)).toEqual(['first', 'second']);
+    // On v2 a marker carries the epoch of the transaction after it.
+    const markers = version === 1 ? [0, 0, 0] : [1, 2, 3];
     expect(over.client.log('invoices', 0)).toEqual([
       'first',
-      'commit@0',
+      `commit@${markers[0]}`,
       'no',
-      'abort@0',
+      `abort@${markers[1]}`,
       'second',
-      'commit@0',
+      `commit@${markers[2]}`,
     ]);
   });
 
@@ -141,9 +142,9 @@ describe('over the embedded broker', () => {
   });
 
   test('a transaction that timed out is fenced, not committed', async () => {
-    const late = { outcome: 'delay', at: 'before-send', delayMs: 150 } as const;
+    const late = { outcome: 'delay', at: 'before-send', delayMs: 900 } as const;
     const plan = planOf([{ apiKey: endTxn.key, ordinal: 1, ...late }]);
-    const producer = session(over.process(plan).cluster, { timeoutMs: 80 });
+    const producer = session(over.process(plan).cluster, { timeoutMs: 500 });
     await producer.init();
     const error = await failure(producer.commit(step([output('invoices', 0, ['x'])], 1, nobody)));
     expect(error.decision).toBe('fenced');
@@ -153,14 +154,7 @@ describe('over the embedded broker', () => {
     expect(await committed('invoices', 0)).toEqual(['x']);
   });
 
-  const apis = [
-    initProducerId,
-    addPartitionsToTxn,
-    addOffsetsToTxn,
-    produce,
-    txnOffsetCommit,
-    endTxn,
-  ];
+  const apis = [initProducerId, ...STEP[version]];
 
   test.each(apis.slice(1))(
     'a lost reply of $name is indefinite, and the step id tells',
@@ -211,10 +205,12 @@ describe('over the embedded broker', () => {
 
   test('a late EndTxn of a given up epoch does not end the next transaction', async () => {
     let arrive: (() => Promise<Buffer>) | null = null;
+    let lateVersion = 0;
     const { cluster } = over.process(undefined, (inner) => ({
       ...inner,
       request(node, request) {
         if (request.apiKey !== endTxn.key || arrive !== null) return inner.request(node, request);
+        lateVersion = request.apiVersion;
         arrive = () => inner.request(node, request);
         return Promise.reject(new TransportError('unknown', 'on its way'));
       },
@@ -227,11 +223,11 @@ describe('over the embedded broker', () => {
     let asked = 0;
     const whileOpen = async () => {
       asked += 1;
-      if (asked > 1) answer = await arrive!();
+      if (asked > 1) answer ??= await arrive!();
       return { generation: 9, memberId: 'gone', instanceId: null };
     };
     await failure(producer.commit(step([output('invoices', 0, ['b'])], 2, whileOpen)));
-    expect(decodeResponse(endTxn, 3, answer!).errorCode).not.toBe(0);
+    expect(decodeResponse(endTxn, lateVersion, answer!).errorCode).not.toBe(0);
     await producer.abort();
     expect(await committed('invoices', 0)).toEqual([]);
     expect((await offset()).offset).toBe(-1);
