@@ -4,7 +4,6 @@
  * Part of the public door: it joins the runtime with the default transport, kafkajs.
  */
 import { type Options, resolveOptions } from './config/options.ts';
-import { codecOf } from './kafka/records/codecs.ts';
 import { type KafkajsConnection, kafkajsTransport } from './kafka/transport/kafkajs.ts';
 import type { Transport } from './kafka/transport/transport.ts';
 import { type Ports, systemPorts } from './ports.ts';
@@ -59,13 +58,10 @@ export async function run(
 ): Promise<Application> {
   const { kafka, log = silentLog, listener = {}, signals = 'handle', ports, ...rest } = given;
   const options = resolveOptions(rest);
-  codecOf(options.compression);
   const contacts = ports ?? systemPorts;
   const built = 'build' in topology ? topology.build() : topology;
   const transport =
-    'transport' in kafka
-      ? kafka.transport
-      : kafkajsTransport(kafka, { ports: contacts, log, frameBytesMax: options.frameBytesMax });
+    'transport' in kafka ? kafka.transport : kafkajsTransport(kafka, { ports: contacts, log });
   return startInstance({
     topology: built,
     transport,

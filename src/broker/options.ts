@@ -44,11 +44,6 @@ export interface BrokerOptions {
   readonly sessionTimeoutMaxMs?: number;
   /** `transaction.max.timeout.ms`; default 900,000. */
   readonly transactionTimeoutMaxMs?: number;
-  /**
-   * `producer.id.expiration.ms`: after which `Broker.clean` makes a partition forget a producer that
-   * has nothing open there, by the timestamps of its records. Default 86,400,000.
-   */
-  readonly producerIdExpirationMs?: number;
   /** `offset.metadata.max.bytes`; default 4,096. Like Kafka it counts UTF-16 units. */
   readonly offsetMetadataMax?: number;
 }
@@ -68,6 +63,5 @@ export const BROKER_DEFAULTS: Omit<BrokerSettings, 'ports'> = Object.freeze({
   sessionTimeoutMinMs: 1_000,
   sessionTimeoutMaxMs: 1_800_000,
   transactionTimeoutMaxMs: 900_000,
-  producerIdExpirationMs: 86_400_000,
   offsetMetadataMax: 4_096,
 });

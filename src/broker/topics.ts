@@ -6,7 +6,7 @@
  */
 import { KafkaErrorCode } from '../kafka/protocol/error-codes.ts';
 import type { Randomness } from '../ports.ts';
-import { type CleanupPolicy, Partition } from './partition.ts';
+import { Partition } from './partition.ts';
 import { faultOfConfig, TOPIC_CONFIGS } from './topic-configs.ts';
 
 const NAME_LENGTH_MAX = 249;
@@ -146,20 +146,6 @@ export class Topics {
 
 export function configOf(configs: ReadonlyMap<string, string>, name: string): string {
   return configs.get(name) ?? TOPIC_CONFIGS.get(name)?.value ?? '';
-}
-
-export function policyOf({ configs }: Topic, producerIdExpirationMs: number): CleanupPolicy {
-  const policies = configOf(configs, 'cleanup.policy').split(',');
-  const number = (name: string) => Number(configOf(configs, name));
-  return {
-    deletes: policies.some((policy) => policy.trim() === 'delete'),
-    retentionMs: number('retention.ms'),
-    retentionBytes: number('retention.bytes'),
-    compacts: policies.some((policy) => policy.trim() === 'compact'),
-    deleteRetentionMs: number('delete.retention.ms'),
-    compactionLagMs: number('min.compaction.lag.ms'),
-    producerIdExpirationMs,
-  };
 }
 
 function fault(errorCode: number, message: string): Fault {

@@ -132,8 +132,7 @@ async function restore(
   const { partitionTrailerBytes = 0 } = owner.key as Serde<unknown>;
   listener.restoreStarted?.({ task: plan.id, topic, partition, from, to });
   const range = { topic, partition, from, to, partitionTrailerBytes };
-  const { decompressedBytesMax } = parts.options;
-  const { restored } = await restoreStore({ store, cluster, decompressedBytesMax, ...range });
+  const { restored } = await restoreStore({ store, cluster, ...range });
   await prepareSchemas(store, owner.value, changelog);
   listener.restoreEnded?.({ task: plan.id, topic, partition, restored });
 }

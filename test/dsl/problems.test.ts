@@ -188,11 +188,7 @@ test.each([
 
 test('emit, nulls and partitions are checked', () => {
   const found = problems((s, t) => {
-    t.stream('a', {
-      ...strings,
-      nulls: 'maybe' as 'drop',
-      onOffsetOutOfRange: 'ask' as 'fail',
-    });
+    t.stream('a', { ...strings, nulls: 'maybe' as 'drop' });
     s.pipe(repartition({ name: 'r', ...strings, partitions: 0 }));
     s.pipe(
       windowedAggregate({
@@ -207,9 +203,6 @@ test('emit, nulls and partitions are checked', () => {
     );
   });
   expect(found).toContain("stream('a'): nulls must be 'drop' or 'keep', not maybe");
-  expect(found).toContain(
-    "stream('a'): onOffsetOutOfRange must be 'fail', 'earliest' or 'latest', not ask",
-  );
   expect(found).toContain("repartition('r'): partitions must be a whole number from 1, not 0");
   expect(found).toContain("windowedAggregate('w'): emit must be 'update' or 'final', not close");
 });

@@ -36,8 +36,6 @@ export interface KafkajsConnection {
   readonly socket?: KafkajsSocket;
   send(request: KafkajsRequest): Promise<unknown>;
   rejectRequests(error: Error): void;
-  /** Called with each piece that the socket gives. */
-  processData(piece: Buffer): void;
   disconnect(): Promise<unknown>;
 }
 
@@ -107,7 +105,7 @@ export function checkedPool(value: unknown): KafkajsConnectionPool {
     throw unexpected('ConnectionPool', 'an array `pool` of connections');
   }
   const connection = fieldsOf(connections[0], 'Connection');
-  for (const name of ['send', 'rejectRequests', 'disconnect', 'connect', 'processData']) {
+  for (const name of ['send', 'rejectRequests', 'disconnect', 'connect']) {
     requireFunction(connection, name, 'Connection');
   }
   if (typeof connection.connectionStatus !== 'string') {

@@ -35,22 +35,13 @@ const BOOTSTRAP_ADDRESSES_MAX = 32;
 /** How an application says where its cluster is: a kafkajs client, or the configuration of one. */
 export type KafkajsConnection = Kafka | KafkaConfig;
 
-export interface KafkajsTransportOptions {
-  readonly ports: Ports;
-  readonly log: Log;
-  /** Largest answer taken from a broker. Default: 100 MiB. */
-  readonly frameBytesMax?: number;
-}
-
-const FRAME_BYTES_MAX = 104_857_600;
-
 /** A transport over a kafkajs client, or over the configuration of one. */
 export function kafkajsTransport(
   config: KafkajsConnection,
-  options: KafkajsTransportOptions,
+  options: { readonly ports: Ports; readonly log: Log },
 ): Transport {
   const kafka = isClient(config) ? config : new Kafka(quiet(config, options.log));
-  return new KafkajsTransport(captureCluster(kafka), options);
+  return new KafkajsTransport(captureCluster(kafka), options.ports);
 }
 
 function isClient(config: KafkajsConnection): config is Kafka {
@@ -76,7 +67,6 @@ function quiet(config: KafkaConfig, log: Log): KafkaConfig {
 class KafkajsTransport implements Transport {
   readonly #cluster: KafkajsCluster;
   readonly #ports: Ports;
-  readonly #frameBytesMax: number;
   readonly #nodes = new Map<number, Node>();
   readonly #links = new Map<Lane, Map<number, KafkajsLink>>();
   /** Links to bootstrap addresses, whose node id is not known. */
@@ -85,10 +75,9 @@ class KafkajsTransport implements Transport {
   readonly #building = new Map<Lane, Map<number, Promise<KafkajsLink>>>();
   #state: 'open' | 'closed' = 'open';
 
-  constructor(cluster: KafkajsCluster, options: KafkajsTransportOptions) {
+  constructor(cluster: KafkajsCluster, ports: Ports) {
     this.#cluster = cluster;
-    this.#ports = options.ports;
-    this.#frameBytesMax = options.frameBytesMax ?? FRAME_BYTES_MAX;
+    this.#ports = ports;
   }
 
   request(node: number | 'any', request: TransportRequest): Promise<Buffer> {
@@ -240,9 +229,7 @@ class KafkajsTransport implements Transport {
   ): KafkajsLink {
     const logger = this.#cluster.rootLogger;
     const broker = this.#cluster.brokerPool.createBroker({ connectionPool: pool, logger, nodeId });
-    const { timers } = this.#ports;
-    const frameBytesMax = this.#frameBytesMax;
-    return new KafkajsLink({ broker, pool, lane, timers, frameBytesMax, onClosed });
+    return new KafkajsLink({ broker, pool, lane, timers: this.#ports.timers, onClosed });
   }
 
   /** The walk over the bootstrap list goes on for others when one request runs out of time. */

@@ -1,0 +1,158 @@
+/**
+ * The processes of a simulated application: places in which one process after the other runs.
+ *
+ * A process that ends, however it ends, is started again after a while, as whoever operates it
+ * would do.
+ */
+import { type Options, resolveOptions } from '../config/options.ts';
+import { asEscapementError } from '../errors.ts';
+import type { Transport } from '../kafka/transport/transport.ts';
+import type { Ports } from '../ports.ts';
+import type { Instance } from '../runtime/instance.ts';
+import { type StartInstanceOptions, startInstance } from '../runtime/start-instance.ts';
+import type { Log } from '../telemetry/log.ts';
+import type { SeededRandom } from './seeded-random.ts';
+import { SimulatedProcess } from './simulated-process.ts';
+import type { VirtualTime } from './virtual-time.ts';
+
+export interface Slot {
+  readonly name: string;
+  readonly instanceId: string | null;
+  process: SimulatedProcess | null;
+  instance: Instance | null;
+  incarnation: number;
+}
+
+export interface CastOptions {
+  /** Of the names of its processes. */
+  readonly prefix: string;
+  readonly size: number;
+  readonly time: VirtualTime;
+  readonly random: SeededRandom;
+  readonly topology: (process: SimulatedProcess) => StartInstanceOptions['topology'];
+  readonly transport: (process: SimulatedProcess) => Transport;
+  readonly options: Partial<Options> & { readonly applicationId: string };
+  readonly log: Log;
+  readonly note: (who: string, what: string) => void;
+}
+
+const START_MS_MOST = 500;
+const RESTART_MS = [10, 3_000] as const;
+
+/**
+ * Reasons to end by which a process under faults does nothing wrong: it could not reach the cluster
+ * when it started, or another process, or a late request of its own, took its static membership.
+ */
+const MAY_END_A_PROCESS: ReadonlySet<string> = new Set([
+  'CONNECTION_FAILED',
+  'REQUEST_FATE_UNKNOWN',
+  'INSTANCE_FENCED',
+]);
+
+export class Cast {
+  readonly slots: readonly Slot[];
+  /** What processes said that had no reason to give up. */
+  readonly violations: string[] = [];
+  readonly #options: CastOptions;
+  #state: 'playing' | 'closing' = 'playing';
+  #starts = 0;
+
+  constructor(options: CastOptions) {
+    const { prefix, size, random } = options;
+    this.#options = options;
+    this.slots = Array.from({ length: size }, (_, index) => ({
+      name: `${prefix}${index}`,
+      instanceId: random.chance(0.5) ? `static-${index}` : null,
+      process: null,
+      instance: null,
+      incarnation: 0,
+    }));
+  }
+
+  /** Processes started so far. */
+  get starts(): number {
+    return this.#starts;
+  }
+
+  start(): void {
+    const { time, random } = this.#options;
+    for (const slot of this.slots) {
+      time.after(random.fraction() * START_MS_MOST, () => this.#start(slot));
+    }
+  }
+
+  /** SIGKILL. */
+  kill(slot: Slot): void {
+    const { process } = slot;
+    if (process === null || process.isDead) return;
+    this.#options.note(process.name, 'is killed');
+    process.kill();
+    this.buried(process);
+  }
+
+  /** A process has died; its slot is free for the next one. */
+  buried(process: SimulatedProcess): void {
+    const { time, random } = this.#options;
+    const slot = this.slots.find((each) => each.process === process);
+    if (slot === undefined) return;
+    time.after(random.between(...RESTART_MS), () => {
+      if (slot.process === process) this.#start(slot);
+    });
+  }
+
+  /** Stops every process in an orderly way and starts none any more. */
+  async close(): Promise<void> {
+    this.#state = 'closing';
+    const stopping = this.slots.map(async ({ instance, process }) => {
+      if (process?.state === 'running') await instance?.stop();
+    });
+    await Promise.all(stopping);
+  }
+
+  #start(slot: Slot): void {
+    if (this.#state === 'closing') return;
+    const { time, random, topology, transport, options, log, note } = this.#options;
+    slot.incarnation += 1;
+    this.#starts += 1;
+    const name = `${slot.name}.${slot.incarnation}`;
+    const process = new SimulatedProcess(name, time, random.fork(name));
+    slot.process = process;
+    slot.instance = null;
+    note(name, 'starts');
+    const running = startInstance({
+      topology: topology(process),
+      transport: transport(process),
+      options: resolveOptions({ ...options, instanceId: slot.instanceId }),
+      ports: process.ports,
+      log,
+      listener: {},
+      created: (instance) => {
+        slot.instance = instance;
+      },
+    });
+    running
+      .then((instance) => instance.stopped())
+      .then(
+        () => this.#exited(process, null),
+        (cause: unknown) => this.#exited(process, cause),
+      );
+  }
+
+  #exited(process: SimulatedProcess, cause: unknown): void {
+    if (cause === null) this.#options.note(process.name, 'exits');
+    else {
+      const { code, message } = asEscapementError(cause);
+      this.#options.note(process.name, `exits: ${code}`);
+      if (!MAY_END_A_PROCESS.has(code)) {
+        this.violations.push(`${process.name} gave up: ${code}: ${message}`);
+      }
+    }
+    process.kill();
+    this.buried(process);
+  }
+}
+
+/** Ports of something that never dies. */
+export function immortal(name: string, time: VirtualTime, random: SeededRandom): Ports {
+  return new SimulatedProcess(name, time, random).ports;
+}

@@ -1,0 +1,91 @@
+/**
+ * What goes wrong in a simulation, how often. A plan is drawn per seed: each kind of fault is left
+ * out of many seeds, so that what needs the absence of another fault is found, too.
+ */
+import type { SeededRandom } from './seeded-random.ts';
+
+export interface FaultRates {
+  /** Probabilities per request, 0 to 1. */
+  readonly perRequest: {
+    /** The process dies before, during or after it. */
+    readonly crash: number;
+    readonly lostRequest: number;
+    readonly lostAnswer: number;
+    /** Arrives up to `lateMsMost` later, often after its sender gave it up. */
+    readonly lateRequest: number;
+    readonly lateAnswer: number;
+    /** Handled twice, back to back. */
+    readonly duplicate: number;
+    readonly close: number;
+  };
+  /** Mean number of times in a second of virtual time, over all processes or the cluster. */
+  readonly perSecond: {
+    /** SIGKILL at a moment when nothing is sent. */
+    readonly kill: number;
+    /** SIGTERM and a new start: what storms of rebalances are made of. */
+    readonly stop: number;
+    /** SIGSTOP for up to `pauseMsMost`, often longer than a session: a zombie. */
+    readonly pause: number;
+    /** The wall clock of a process is set, by up to a day. */
+    readonly clockJump: number;
+  };
+  /** Probability that user code fails at a record; it succeeds when the record is tried again. */
+  readonly userError: number;
+  /** Probability that an asynchronous call of user code never settles. */
+  readonly userStall: number;
+  readonly lateMsMost: number;
+  readonly pauseMsMost: number;
+  /** Mean delay of the broker's transaction markers. */
+  readonly markerDelayMs: number;
+}
+
+export const NO_FAULTS: FaultRates = Object.freeze({
+  perRequest: Object.freeze({
+    crash: 0,
+    lostRequest: 0,
+    lostAnswer: 0,
+    lateRequest: 0,
+    lateAnswer: 0,
+    duplicate: 0,
+    close: 0,
+  }),
+  perSecond: Object.freeze({ kill: 0, stop: 0, pause: 0, clockJump: 0 }),
+  userError: 0,
+  userStall: 0,
+  lateMsMost: 0,
+  pauseMsMost: 0,
+  markerDelayMs: 1,
+});
+
+/** Share of the seeds that have a given kind of fault. */
+const PRESENT = 0.55;
+
+export function drawFaults(random: SeededRandom): FaultRates {
+  // Rare and frequent alike: uniform in the exponent.
+  const rate = (least: number, most: number): number => {
+    const drawn = least * (most / least) ** random.fraction();
+    return random.chance(PRESENT) ? drawn : 0;
+  };
+  return {
+    perRequest: {
+      crash: rate(0.000_5, 0.02),
+      lostRequest: rate(0.001, 0.05),
+      lostAnswer: rate(0.001, 0.05),
+      lateRequest: rate(0.001, 0.05),
+      lateAnswer: rate(0.001, 0.05),
+      duplicate: rate(0.001, 0.05),
+      close: rate(0.001, 0.03),
+    },
+    perSecond: {
+      kill: rate(0.02, 1),
+      stop: rate(0.02, 0.5),
+      pause: rate(0.02, 0.5),
+      clockJump: rate(0.02, 0.5),
+    },
+    userError: rate(0.001, 0.05),
+    userStall: rate(0.001, 0.02),
+    lateMsMost: random.between(10, 10_000),
+    pauseMsMost: random.between(100, 10_000),
+    markerDelayMs: random.chance(0.3) ? random.between(20, 500) : random.between(0, 5),
+  };
+}

@@ -1,0 +1,93 @@
+/** What stands beside the application: it makes topics, writes input and reads what is there. */
+import type { Broker } from '../broker/broker.ts';
+import { decodeResponse, encodeRequest } from '../kafka/protocol/codec.ts';
+import { createTopics } from '../kafka/protocol/create-topics.ts';
+import { produce } from '../kafka/protocol/produce.ts';
+import type { Api } from '../kafka/protocol/schema.ts';
+import { type PartitionView, viewPartition } from './committed-log.ts';
+import { writeRawBatch } from './raw-batches.ts';
+import type { Input, Written } from './workload.ts';
+
+export class Outsider {
+  readonly written: Written[] = [];
+  readonly #broker: Broker;
+  readonly #groupId: string;
+
+  constructor(broker: Broker, groupId: string) {
+    this.#broker = broker;
+    this.#groupId = groupId;
+  }
+
+  createTopic(name: string, numPartitions: number): void {
+    const topic = { name, numPartitions, replicationFactor: 1, assignments: [], configs: [] };
+    const answer = this.#ask(0, createTopics, 5, { topics: [topic], timeoutMs: 1_000 });
+    const errorCode = answer?.topics[0]?.errorCode;
+    if (errorCode !== 0) throw new Error(`topic ${name} was not created: error ${errorCode}`);
+  }
+
+  /** Returns whether the record was written; a partition without a leader takes none. */
+  write(input: Input): 'written' | 'refused' {
+    const { topic, partition } = input;
+    const leader = this.#broker.topics.partition(topic, partition)?.leader ?? -1;
+    if (leader < 0) return 'refused';
+    const answer = this.#ask(leader, produce, 9, {
+      transactionalId: null,
+      acks: -1,
+      timeoutMs: 1_000,
+      topicData: [
+        { name: topic, partitionData: [{ index: partition, records: writeRawBatch([input]) }] },
+      ],
+    });
+    const found = answer?.responses[0]?.partitionResponses[0];
+    if (found?.errorCode !== 0) return 'refused';
+    this.written.push({ ...input, offset: Number(found.baseOffset) });
+    return 'written';
+  }
+
+  /** Names of all topics. */
+  topics(): string[] {
+    return this.#broker.topics.all().map(({ name }) => name);
+  }
+
+  views(name: string): PartitionView[] {
+    const topic = this.#broker.topics.find(name);
+    if (topic === undefined) return [];
+    return topic.partitions.map(({ log }, partition) => {
+      const batches = log.batches.map(({ bytes }) => bytes);
+      return viewPartition({ topic: name, partition, startOffset: log.logStartOffset, batches });
+    });
+  }
+
+  stableEnd(topic: string, partition: number): number {
+    return this.#broker.topics.partition(topic, partition)?.log.lastStableOffset ?? 0;
+  }
+
+  /** Of the application's group; -1: none. */
+  committedOffset(topic: string, partition: number): number {
+    const group = this.#broker.groups.find(this.#groupId);
+    return group?.offsets.find(topic, partition)?.offset ?? -1;
+  }
+
+  /** Transactions that have not come to their end, as lines for people. */
+  openTransactions(): string[] {
+    return this.#broker
+      .listTransactions()
+      .filter(({ state }) => state.startsWith('Prepare') || state === 'Ongoing')
+      .map(({ transactionalId, state }) => `${transactionalId} ${state}`);
+  }
+
+  #ask<Req, Res>(
+    node: number,
+    api: Api<Req, Res>,
+    version: number,
+    body: NoInfer<Req>,
+  ): Res | null {
+    let answer: Res | null = null;
+    const connection = this.#broker.connect(node, '127.0.0.1');
+    const bytes = encodeRequest(api, version, body);
+    this.#broker.handle(connection, api.key, version, bytes, (found) => {
+      if (found !== null) answer = decodeResponse(api, version, found);
+    });
+    return answer;
+  }
+}

@@ -1,0 +1,101 @@
+/**
+ * One incarnation of a process: what reaches it, and until when.
+ *
+ * The code of the process runs in this Node process. All that ever enters it are timers, turns and
+ * answers, and all of them pass through `enter`: a dead process gets nothing any more, so its code
+ * stands where it stood; a paused one gets everything at once when it goes on, with its old state
+ * (a zombie).
+ *
+ *   running ◄──► paused
+ *      └───► dead ◄─┘
+ */
+import type { Ports, Timer } from '../ports.ts';
+import type { SeededRandom } from './seeded-random.ts';
+import type { VirtualTime } from './virtual-time.ts';
+
+export type ProcessState = 'running' | 'paused' | 'dead';
+
+/** Longest pause of an event loop between two turns, in milliseconds. */
+const TURN_MS_MOST = 0.05;
+const HELD_APART_MS = 0.000_1;
+
+export class SimulatedProcess {
+  readonly name: string;
+  readonly ports: Ports;
+  readonly #time: VirtualTime;
+  #state: ProcessState = 'running';
+  #held: (() => void)[] = [];
+  #wallClockOffsetMs = 0;
+
+  constructor(name: string, time: VirtualTime, random: SeededRandom) {
+    this.name = name;
+    this.#time = time;
+    const after = (delayMs: number, callback: () => void): Timer => {
+      let isCancelled = false;
+      const timer = time.after(delayMs, () => {
+        this.enter(() => {
+          if (!isCancelled) callback();
+        });
+      });
+      return {
+        cancel: () => {
+          isCancelled = true;
+          timer.cancel();
+        },
+      };
+    };
+    this.ports = {
+      clock: {
+        now: () => time.wallClock + this.#wallClockOffsetMs,
+        monotonic: () => time.look(),
+      },
+      timers: {
+        after,
+        sleep: (delayMs) => new Promise((resolve) => after(delayMs, resolve)),
+        turn: () => new Promise((resolve) => after(random.fraction() * TURN_MS_MOST, resolve)),
+      },
+      random,
+    };
+  }
+
+  get state(): ProcessState {
+    return this.#state;
+  }
+
+  get isDead(): boolean {
+    return this.#state === 'dead';
+  }
+
+  /** Something happens to the process: now, when it goes on, or never. */
+  enter(run: () => void): void {
+    if (this.#state === 'running') run();
+    else if (this.#state === 'paused') this.#held.push(run);
+  }
+
+  /** SIGKILL: its code stands where it stands. */
+  kill(): void {
+    this.#state = 'dead';
+    this.#held = [];
+  }
+
+  /** SIGSTOP. */
+  pause(): void {
+    if (this.#state === 'running') this.#state = 'paused';
+  }
+
+  /** SIGCONT: what came meanwhile happens now, in its order, each as an event of its own. */
+  resume(): void {
+    if (this.#state !== 'paused') return;
+    this.#state = 'running';
+    const held = this.#held;
+    this.#held = [];
+    for (const [at, run] of held.entries()) {
+      this.#time.after(at * HELD_APART_MS, () => this.enter(run));
+    }
+  }
+
+  /** The wall clock is set, as by an operator or a time server; the monotonic one goes on. */
+  setWallClock(offsetMs: number): void {
+    this.#wallClockOffsetMs = offsetMs;
+  }
+}

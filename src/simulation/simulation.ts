@@ -1,0 +1,326 @@
+/**
+ * One simulated run: an embedded broker, processes of an application, faults, then calm, then the
+ * verdict. The same seed and options give the same run.
+ *
+ *   faults ──► calm ──► second half after a restart of all ──► judged
+ *
+ * While there are faults, most of the input is written and processes die, hang and start again.
+ * Then nothing fails any more and the run must come to rest: everything read, nothing open. A part
+ * of the input is written to the processes as they are, whose state must be right in memory, and the
+ * last part to fresh ones, whose state must be right in the changelogs. Then the bytes are judged.
+ */
+import { Broker } from '../broker/broker.ts';
+import type { Options } from '../config/options.ts';
+import { type Log, silentLog } from '../telemetry/log.ts';
+import { Cast, immortal } from './cast.ts';
+import { drawFaults, type FaultRates } from './faults.ts';
+import { History } from './history.ts';
+import { Nemesis } from './nemesis.ts';
+import { Network, type Passage, type Strike } from './network.ts';
+import { judge, PrefixReader } from './oracle.ts';
+import { Outsider } from './outsider.ts';
+import { SeededRandom } from './seeded-random.ts';
+import { TransactionTrace } from './transaction-trace.ts';
+import { VirtualTime } from './virtual-time.ts';
+import type { Input, Workload } from './workload.ts';
+
+/** What is drawn from the seed where it is not given: with it, a run can be repeated and changed. */
+export interface Scenario {
+  /** Any whole number. */
+  readonly seed: number;
+  /** Input records, 10 to 60. */
+  readonly records: number;
+  /** Processes at a time, 1 to 3. */
+  readonly instances: number;
+  /** Length of the phase with faults in virtual milliseconds, 2,000 to 20,000. */
+  readonly faultsMs: number;
+  readonly faults: FaultRates;
+}
+
+export interface SimulationOptions extends Partial<Omit<Scenario, 'seed'>> {
+  readonly workload: Workload;
+  readonly seed: number;
+  /** Strikes chosen one by one, before those of `faults`. */
+  readonly strike?: (passage: Passage) => Strike | null;
+  /** Over those of the simulation, whose times are short. */
+  readonly options?: Partial<Options>;
+  /** Default `hashed`; `kept` keeps a line for everything that happened. */
+  readonly history?: 'kept' | 'hashed';
+  readonly log?: Log;
+}
+
+export interface SimulationResult {
+  readonly workload: string;
+  readonly scenario: Scenario;
+  /** Empty: the run was exact. */
+  readonly violations: readonly string[];
+  /** Faults that struck, by kind. */
+  readonly faults: Readonly<Record<string, number>>;
+  readonly events: number;
+  /** Of everything that happened, hexadecimal. */
+  readonly hash: string;
+  readonly virtualMs: number;
+  /** With `history: 'kept'`. */
+  readonly lines: readonly string[];
+}
+
+const APPLICATION_ID = 'app';
+/** Parts of the input that are written while there are faults, and after them. */
+const UNDER_FAULTS = 0.8;
+const AFTER_FAULTS = 0.9;
+/** Virtual time in which a calm application must come to rest. */
+const REST_MS_MOST = 60_000;
+const LOOK_EVERY_MS = 100;
+const WRITE_AGAIN_MS = 50;
+const LATENCY_MS = [0.1, 1.5] as const;
+
+export function drawScenario(seed: number): Scenario {
+  const random = new SeededRandom(seed).fork('scenario');
+  return {
+    seed,
+    records: 10 + random.below(51),
+    instances: 1 + random.below(3),
+    faultsMs: Math.round(random.between(2_000, 20_000)),
+    faults: drawFaults(random.fork('faults')),
+  };
+}
+
+/** Runs one simulation. Rejects only when the simulation itself is broken. */
+export async function simulate(options: SimulationOptions): Promise<SimulationResult> {
+  const run = new SimulatedRun(options);
+  await run.play();
+  return run.result();
+}
+
+class SimulatedRun {
+  readonly #given: SimulationOptions;
+  readonly #scenario: Scenario;
+  readonly #random: SeededRandom;
+  readonly #time: VirtualTime;
+  readonly #history: History;
+  readonly #broker: Broker;
+  readonly #outsider: Outsider;
+  readonly #nemesis: Nemesis;
+  readonly #network: Network;
+  readonly #trace = new TransactionTrace();
+  readonly #reader = new PrefixReader();
+  readonly #violations: string[] = [];
+  readonly #casts: Cast[] = [];
+  #unwritten = 0;
+
+  constructor(given: SimulationOptions) {
+    this.#given = given;
+    this.#scenario = scenarioOf(given);
+    const random = new SeededRandom(given.seed);
+    const rates = this.#scenario.faults;
+    this.#random = random.fork('schedule');
+    this.#time = new VirtualTime(random.fork('time'));
+    this.#history = new History(given.history);
+    this.#broker = new Broker({
+      ports: immortal('broker', this.#time, random.fork('broker')),
+      markerDelayMs: rates.markerDelayMs,
+    });
+    this.#outsider = new Outsider(this.#broker, APPLICATION_ID);
+    this.#nemesis = new Nemesis({
+      rates,
+      random: random.fork('nemesis'),
+      time: this.#time,
+      note: (who, what) => this.#note(who, what),
+      strike: given.strike ?? null,
+    });
+    this.#network = new Network({
+      broker: this.#broker,
+      time: this.#time,
+      random: random.fork('network'),
+      history: this.#history,
+      strike: (passage) => this.#nemesis.strike(passage),
+      observe: (passage, answer) => this.#trace.observe(passage, answer),
+      latencyMs: LATENCY_MS,
+    });
+  }
+
+  async play(): Promise<void> {
+    const { workload } = this.#given;
+    const { seed, records, faultsMs } = this.#scenario;
+    for (const [name, partitions] of Object.entries(workload.topics)) {
+      this.#outsider.createTopic(name, partitions);
+    }
+    const inputs = workload.inputs(new SeededRandom(seed).fork('inputs'), records);
+    const first = Math.ceil(inputs.length * UNDER_FAULTS);
+    const second = Math.ceil(inputs.length * AFTER_FAULTS);
+
+    const cast = this.#newCast('p');
+    this.#nemesis.haunt(cast);
+    this.#watch();
+    this.#writeWithin(inputs.slice(0, first), faultsMs);
+    await this.#time.run(() => false, faultsMs);
+    this.#nemesis.bind();
+    this.#note('all', 'calm');
+    const isAtRest =
+      (await this.#rest('after the faults')) &&
+      (await this.#restAfter(inputs.slice(first, second), 'with the state in memory')) &&
+      (await this.#closed(cast)) &&
+      this.#newCast('q') !== null &&
+      (await this.#restAfter(inputs.slice(second), 'with the state restored')) &&
+      (await this.#closed(this.#casts.at(-1)!));
+    this.#broker.close();
+    if (isAtRest) this.#judge();
+  }
+
+  result(): SimulationResult {
+    return {
+      workload: this.#given.workload.name,
+      scenario: this.#scenario,
+      violations: [
+        ...this.#violations,
+        ...this.#casts.flatMap(({ violations }) => violations),
+        ...this.#reader.violations,
+      ],
+      faults: this.#nemesis.struck,
+      events: this.#time.events,
+      hash: this.#history.hash,
+      virtualMs: Math.round(this.#time.now),
+      lines: this.#history.lines,
+    };
+  }
+
+  #newCast(prefix: string): Cast {
+    const cast = new Cast({
+      prefix,
+      size: this.#scenario.instances,
+      time: this.#time,
+      random: new SeededRandom(this.#given.seed).fork(`cast ${prefix}`),
+      topology: (process) => this.#given.workload.topology(this.#nemesis.userCode(process)),
+      transport: (process) => this.#network.transport(process),
+      options: {
+        applicationId: APPLICATION_ID,
+        sessionTimeoutMs: 3_000,
+        heartbeatIntervalMs: 500,
+        transactionTimeoutMs: 2_500,
+        stopTimeoutMs: 1_000,
+        rebalanceTimeoutMs: 6_000,
+        ...this.#given.options,
+      },
+      log: this.#given.log ?? silentLog,
+      note: (who, what) => this.#note(who, what),
+    });
+    this.#casts.push(cast);
+    cast.start();
+    return cast;
+  }
+
+  #writeWithin(inputs: readonly Input[], durationMs: number): void {
+    this.#unwritten += inputs.length;
+    const moments = inputs.map(() => this.#random.fraction() * durationMs);
+    moments.sort((one, other) => one - other);
+    // One after the other: the order of the input is that of its list.
+    const waiting = [...inputs];
+    const write = (): void => {
+      const input = waiting[0]!;
+      if (this.#outsider.write(input) === 'refused') {
+        this.#time.after(WRITE_AGAIN_MS, write);
+        return;
+      }
+      waiting.shift();
+      this.#unwritten -= 1;
+    };
+    for (const moment of moments) this.#time.after(moment, write);
+  }
+
+  /** A reader looks at what is committed now and then. */
+  #watch(): void {
+    this.#time.after(this.#random.between(100, 2_000), () => {
+      for (const view of this.#outsider.topics().flatMap((name) => this.#outsider.views(name))) {
+        this.#reader.read(view, this.#outsider.stableEnd(view.topic, view.partition));
+      }
+      this.#watch();
+    });
+  }
+
+  #restAfter(inputs: readonly Input[], when: string): Promise<boolean> {
+    this.#writeWithin(inputs, 100);
+    return this.#rest(when);
+  }
+
+  async #rest(when: string): Promise<boolean> {
+    let isAtRest = false;
+    const look = (): void => {
+      this.#time.after(LOOK_EVERY_MS, () => {
+        isAtRest = this.#unwritten === 0 && this.#left().length === 0;
+        if (!isAtRest) look();
+      });
+    };
+    look();
+    const end = await this.#time.run(() => isAtRest, this.#time.now + REST_MS_MOST);
+    if (end === 'done') return true;
+    const left = [
+      ...(this.#unwritten > 0 ? [`${this.#unwritten} unwritten`] : []),
+      ...this.#left(),
+    ];
+    this.#violations.push(`no rest ${when}: ${left.join(', ')}`);
+    return false;
+  }
+
+  /** What has not come to its end. */
+  #left(): string[] {
+    const unread = this.#inputs()
+      .flatMap((name) => this.#outsider.views(name))
+      .flatMap(({ topic, partition, committed, open }) => {
+        const last = committed.at(-1)?.offset ?? -1;
+        const offset = this.#outsider.committedOffset(topic, partition);
+        if (offset > last && open === 0) return [];
+        return [`${topic}-${partition} read to ${offset} of ${last + 1}`];
+      });
+    return [...this.#outsider.openTransactions(), ...unread];
+  }
+
+  #inputs(): string[] {
+    const names = new Set(this.#outsider.written.map(({ topic }) => topic));
+    return this.#outsider.topics().filter((name) => names.has(name) || isRepartition(name));
+  }
+
+  async #closed(cast: Cast): Promise<boolean> {
+    let isClosed = false;
+    void cast.close().then(() => {
+      isClosed = true;
+    });
+    const end = await this.#time.run(() => isClosed, this.#time.now + REST_MS_MOST);
+    if (end !== 'done') this.#violations.push('the processes do not stop');
+    return end === 'done';
+  }
+
+  #judge(): void {
+    const outsider = this.#outsider;
+    const evidence = {
+      workload: this.#given.workload,
+      applicationId: APPLICATION_ID,
+      trace: this.#trace,
+      written: outsider.written,
+      topics: outsider.topics(),
+      inputs: this.#inputs(),
+      topic: (name: string) => outsider.views(name),
+      committedOffset: (topic: string, partition: number) =>
+        outsider.committedOffset(topic, partition),
+    };
+    this.#violations.push(...judge(evidence));
+  }
+
+  #note(who: string, what: string): void {
+    this.#history.note(this.#time.now, who, what);
+  }
+}
+
+function scenarioOf(given: SimulationOptions): Scenario {
+  const drawn = drawScenario(given.seed);
+  return {
+    seed: given.seed,
+    records: given.records ?? drawn.records,
+    instances: given.instances ?? drawn.instances,
+    faultsMs: given.faultsMs ?? drawn.faultsMs,
+    faults: given.faults ?? drawn.faults,
+  };
+}
+
+function isRepartition(topic: string): boolean {
+  return topic.startsWith(`${APPLICATION_ID}-`) && topic.endsWith('-repartition');
+}

@@ -1,0 +1,177 @@
+/**
+ * `npm run sim`: random faults from seeds, on as many cores as there are.
+ *
+ * Seeds are numbered; the same number gives the same run. A seed that fails is shrunk and kept in
+ * `test/simulation/regressions`, and the line printed with it runs it again.
+ */
+import { availableParallelism } from 'node:os';
+import { Worker } from 'node:worker_threads';
+import { Command, InvalidArgumentError } from 'commander';
+import { shrink } from '../../src/simulation/shrink.ts';
+import { simulate } from '../../src/simulation/simulation.ts';
+import { keepRegression } from './regression-files.ts';
+import type { SeedVerdict } from './seed-run.ts';
+import { WORKLOADS, workloadOf } from './workloads.ts';
+
+interface SimOptions {
+  readonly seeds: number;
+  readonly seed: number;
+  readonly workload?: string;
+  readonly jobs: number;
+  readonly fresh: boolean;
+  readonly trace: boolean;
+  readonly json: boolean;
+}
+
+interface Summary {
+  seeds: number;
+  faults: number;
+  violations: number;
+  events: number;
+  hash: string;
+  elapsedMs: number;
+}
+
+const PROGRESS_MS = 5_000;
+const SEED_MAX = 2 ** 31 - 1;
+
+const say = (text: string): void => void process.stderr.write(`${text}\n`);
+
+function parse(): SimOptions {
+  const whole = (least: number) => (text: string) => {
+    const value = Number(text);
+    if (Number.isSafeInteger(value) && value >= least && value <= SEED_MAX) return value;
+    throw new InvalidArgumentError(`a whole number from ${least} to ${SEED_MAX} is needed`);
+  };
+  const known = (name: string): string => {
+    if (WORKLOADS.some((each) => each.name === name)) return name;
+    throw new InvalidArgumentError(`known: ${WORKLOADS.map((each) => each.name).join(', ')}`);
+  };
+  return new Command('npm run sim --')
+    .description(
+      'Runs applications over the embedded broker in virtual time while processes, connections and ' +
+        'user code fail at random, and checks every committed byte against a model.',
+    )
+    .option('--seeds <n>', 'seeds to run', whole(1), 200)
+    .option('--seed <n>', 'the first one', whole(0), 1)
+    .option('--workload <name>', 'only this one; default: all in turn', known)
+    .option('--jobs <n>', 'threads', whole(1), availableParallelism())
+    .option('--fresh', 'begin at a random seed, which is printed', false)
+    .option('--trace', 'print everything that happens; for one seed', false)
+    .option('--json', 'print one last line of JSON', false)
+    .parse()
+    .opts<SimOptions>();
+}
+
+async function main(): Promise<number> {
+  const options = parse();
+  const first = options.fresh ? Math.floor(Math.random() * (SEED_MAX / 2)) : options.seed;
+  if (options.trace) return traceOf(first, options.workload);
+  if (options.fresh) say(`seeds from ${first}`);
+  const began = performance.now();
+  const verdicts = await runAll(first, options);
+  const failed = verdicts.filter(({ violations }) => violations.length > 0);
+  for (const verdict of failed) await report(verdict);
+  const summary: Summary = {
+    seeds: verdicts.length,
+    faults: verdicts.reduce((sum, { faults }) => sum + totalOf(faults), 0),
+    violations: failed.length,
+    events: verdicts.reduce((sum, { events }) => sum + events, 0),
+    hash: combined(verdicts),
+    elapsedMs: Math.round(performance.now() - began),
+  };
+  say(shown(summary, verdicts));
+  if (options.json) process.stdout.write(`${JSON.stringify(summary)}\n`);
+  return failed.length === 0 && verdicts.length === options.seeds ? 0 : 1;
+}
+
+/** Every seed's verdict, in the order of the seeds; those of an interrupted run as far as it came. */
+async function runAll(first: number, options: SimOptions): Promise<SeedVerdict[]> {
+  const { seeds, workload, jobs } = options;
+  const verdicts: SeedVerdict[] = [];
+  let next = first;
+  let isInterrupted = false;
+  const interrupt = (): void => {
+    if (isInterrupted) process.exit(130);
+    isInterrupted = true;
+    say('interrupted: the seeds under way are finished first');
+  };
+  process.on('SIGINT', interrupt);
+  const progress = setInterval(() => {
+    const failed = verdicts.filter(({ violations }) => violations.length > 0).length;
+    say(`${verdicts.length} of ${seeds} seeds, ${failed} failed`);
+  }, PROGRESS_MS);
+  const work = (): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const worker = new Worker(new URL('./seed-worker.js', import.meta.url));
+      const send = (): void => {
+        if (next >= first + seeds || isInterrupted) {
+          void worker.terminate().then(() => resolve());
+          return;
+        }
+        worker.postMessage({ seed: next, workload });
+        next += 1;
+      };
+      worker.on('message', (verdict: SeedVerdict) => {
+        verdicts.push(verdict);
+        send();
+      });
+      worker.on('error', reject);
+      send();
+    });
+  await Promise.all(Array.from({ length: Math.min(jobs, seeds) }, work));
+  clearInterval(progress);
+  process.removeListener('SIGINT', interrupt);
+  return verdicts.sort((one, other) => one.scenario.seed - other.scenario.seed);
+}
+
+async function report({ workload, scenario, violations, hash }: SeedVerdict): Promise<void> {
+  const { seed } = scenario;
+  say(`\nseed ${seed} (${workload}, hash ${hash}) failed:`);
+  for (const violation of violations) say(`  ${violation}`);
+  say(`  again: npm run sim -- --seeds 1 --seed ${seed} --workload ${workload}`);
+  const smallest = await shrink(scenario, {
+    run: (candidate) => simulate({ workload: workloadOf(workload), ...candidate }),
+  });
+  const file = keepRegression('.', { workload, violations, scenario: smallest });
+  const { records, instances, faultsMs } = smallest;
+  say(`  shrunk to ${records} records, ${instances} processes, ${faultsMs} ms: ${file}`);
+}
+
+async function traceOf(seed: number, name?: string): Promise<number> {
+  const workload = name === undefined ? WORKLOADS[seed % WORKLOADS.length]! : workloadOf(name);
+  const { lines, violations } = await simulate({ workload, seed, history: 'kept' });
+  process.stdout.write(`${[...lines, ...violations].join('\n')}\n`);
+  return violations.length === 0 ? 0 : 1;
+}
+
+function shown(summary: Summary, verdicts: readonly SeedVerdict[]): string {
+  const kinds: Record<string, number> = {};
+  for (const { faults } of verdicts) {
+    for (const [kind, count] of Object.entries(faults)) kinds[kind] = (kinds[kind] ?? 0) + count;
+  }
+  const byKind = Object.entries(kinds)
+    .sort(([, one], [, other]) => other - one)
+    .map(([kind, count]) => `${kind} ${count}`)
+    .join(', ');
+  const { seeds, faults, violations, events, hash, elapsedMs } = summary;
+  return (
+    `${seeds} seeds, ${faults} faults (${byKind}), ${events} events, hash ${hash}, ` +
+    `${Math.round(elapsedMs / 1000)} s: ${violations} seeds failed`
+  );
+}
+
+function totalOf(faults: Readonly<Record<string, number>>): number {
+  return Object.values(faults).reduce((sum, count) => sum + count, 0);
+}
+
+/** One hash over those of all seeds, in their order. */
+function combined(verdicts: readonly SeedVerdict[]): string {
+  let hash = 0x811c9dc5;
+  for (const character of verdicts.map((each) => each.hash).join('')) {
+    hash = Math.imul(hash ^ character.charCodeAt(0), 0x01000193);
+  }
+  return (hash >>> 0).toString(16).padStart(8, '0');
+}
+
+process.exitCode = await main();
