@@ -92,12 +92,21 @@ export class Stage {
     const name = this.name('topic');
     const error = await this.client.createTopic(name, partitions, configs);
     if (error !== 'NONE') throw new Error(`topic ${name}: ${error}`);
-    // The controller has it before the broker does.
-    await definite(async () => {
-      const { error: seen } = await this.client.listOffset(name, partitions - 1);
-      return seen === 'UNKNOWN_TOPIC_OR_PARTITION' ? 'LEADER_NOT_AVAILABLE' : seen;
-    });
+    await this.served(name, partitions);
     return name;
+  }
+
+  /**
+   * Waits until the broker has every partition: the controller has a topic earlier, and Kafka up to
+   * 4 never answers its own marker request when a partition of it is not there yet.
+   */
+  async served(topic: string, partitions: number): Promise<void> {
+    for (let partition = 0; partition < partitions; partition++) {
+      await definite(async () => {
+        const { error } = await this.client.listOffset(topic, partition);
+        return error === 'UNKNOWN_TOPIC_OR_PARTITION' ? 'LEADER_NOT_AVAILABLE' : error;
+      });
+    }
   }
 
   /** A transactional producer, initialised. */
@@ -114,6 +123,24 @@ export class Stage {
     const producer = new TransactionalProducer({ stage: this, client, transactionalId, protocol });
     await producer.init({ timeoutMs });
     return producer;
+  }
+
+  /** A producer whose transaction, one record `a` on a topic, was aborted for running too long. */
+  async expired(): Promise<{ topic: string; producer: TransactionalProducer }> {
+    const topic = await this.topic();
+    // A busy machine may let the first one expire before its record is written.
+    for (let timeoutMs = 200; ; timeoutMs *= 4) {
+      const producer = await this.producer({ timeoutMs });
+      const added = await producer.add(topic);
+      const { error } = await producer.writeAt(topic, 0, ['a']);
+      const { state } = await until(
+        () => this.state(producer.transactionalId),
+        (seen) => seen.state === 'CompleteAbort' || seen.state === 'Empty',
+      );
+      if (added === 'NONE' && error === 'NONE' && state === 'CompleteAbort') {
+        return { topic, producer };
+      }
+    }
   }
 
   /** A member with a connection of its own; it has not joined yet. */

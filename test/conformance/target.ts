@@ -70,7 +70,7 @@ async function openEmbedded(name: 'embedded-tv1' | 'embedded-tv2'): Promise<Targ
 
 async function openReal(name: 'kafka-3.9.1' | 'kafka-4.3.1'): Promise<Target> {
   const version = name === 'kafka-3.9.1' ? '3.9.1' : '4.3.1';
-  const { bootstrap } = await sharedKafka(version);
+  const bootstrap = process.env.CONF_BOOT ?? (await sharedKafka(version)).bootstrap;
   const [host, port] = bootstrap.split(':');
   const address = { host: host!, port: Number(port) };
   const observer = await Connection.open(address);

@@ -2,7 +2,7 @@
 import { expect } from 'vitest';
 import { fact } from '../case.ts';
 import { readAll, valuesOf } from '../reader.ts';
-import { pause, type Stage, type TransactionalProducer, until } from '../stage.ts';
+import { pause, type Stage, type TransactionalProducer } from '../stage.ts';
 
 /** An older producer with an open transaction of `old`, and a newer one that has written `new`. */
 async function displaced(stage: Stage): Promise<{
@@ -194,16 +194,10 @@ export const KAFKA_TRANSACTIONS = [
   }),
 
   fact('an expired transaction is aborted, and its producer cannot go on', async (stage) => {
-    const topic = await stage.topic();
-    const producer = await stage.producer({ timeoutMs: 100 });
-    await producer.send(topic, ['1']);
-    await until(
-      () => stage.state(producer.transactionalId),
-      ({ state }) => state === 'CompleteAbort',
-    );
+    const { topic, producer } = await stage.expired();
     expect(await producer.add(topic)).toBe('PRODUCER_FENCED');
     expect((await producer.writeAt(topic, 1, ['2'])).error).toBe('INVALID_PRODUCER_EPOCH');
-    expect(await valuesOf(stage.client, topic, 'read_uncommitted')).toEqual(['1']);
+    expect(await valuesOf(stage.client, topic, 'read_uncommitted')).toEqual(['a']);
     expect(await valuesOf(stage.client, topic)).toEqual([]);
   }),
 
