@@ -32,7 +32,7 @@ import { Topics } from './topics.ts';
 import { serveTransactionRequests } from './transaction-requests.ts';
 import type { Participant } from './transaction-state.ts';
 import { TransactionCoordinator, type TransactionView } from './transactions.ts';
-import { OFFERED_VERSIONS } from './versions.ts';
+import { OFFERED_VERSIONS, TIMESTAMP_AFTER_MAX_MS } from './versions.ts';
 
 const FIRST_PORT = 9_092;
 
@@ -62,6 +62,7 @@ export class Broker implements BrokerState {
     this.topics = new Topics({
       nodes: settings.nodes,
       partitionsDefault: settings.partitionsDefault,
+      timestampAfterMaxMs: TIMESTAMP_AFTER_MAX_MS[settings.transactionVersion],
       random: this.ports.random,
     });
     this.groups = new Groups(this.ports, settings.initialRebalanceDelayMs);

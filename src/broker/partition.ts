@@ -26,6 +26,8 @@ import type { ClientRules } from './transaction-state.ts';
 export interface AppendRules {
   readonly batchBytesMax: number;
   readonly keys: 'required' | 'optional';
+  /** How far a record may lie in the future. */
+  readonly timestampAfterMaxMs: number;
 }
 
 export interface Appended {
@@ -80,7 +82,7 @@ export class Partition {
     return 'ask';
   }
 
-  append(records: Buffer, header: BatchHeader, rules: AppendRules): Appended {
+  append(records: Buffer, header: BatchHeader, rules: AppendRules, now: number): Appended {
     if (!crcFits(records, header)) {
       return refused(KafkaErrorCode.CORRUPT_MESSAGE, 'the batch fails its check: crc');
     }
@@ -96,6 +98,12 @@ export class Partition {
     const keys = rules.keys === 'required' ? keysOf(records, header) : 'given';
     if (keys !== 'given') {
       return refused(KafkaErrorCode.INVALID_RECORD, `a compacted topic needs keys: ${keys}`);
+    }
+    if (header.maxTimestamp - now > rules.timestampAfterMaxMs) {
+      return refused(
+        KafkaErrorCode.INVALID_TIMESTAMP,
+        `a record is more than message.timestamp.after.max.ms ${rules.timestampAfterMaxMs} ahead`,
+      );
     }
     if (header.producerId >= 0) {
       const repeated = this.producers.repeated(header);

@@ -53,12 +53,14 @@ export function serveProduce(table: ApiTable, state: BrokerState): void {
         const { write } = slot;
         if (write === null) continue;
         const { topic, partition, records, header } = write;
-        slot.answer = partition.append(records, header, topic);
+        slot.answer = partition.append(records, header, topic, state.ports.clock.now());
       }
       answer(acks === 0 ? null : { responses: byTopic(state, slots), throttleTimeMs: 0 });
     };
     const transactional = slots.filter(({ write }) => write?.header.transactional === true);
-    if (transactional.length === 0) respond();
+    // Without a producer id the flag is asked for an id of the request and means no more.
+    const joins = transactional.some(({ write }) => write!.header.producerId >= 0);
+    if (!joins && (transactional.length === 0 || request.transactionalId !== null)) respond();
     else joinTransaction(state, { request, slots, transactional, call, respond });
   });
 }

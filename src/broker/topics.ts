@@ -20,6 +20,7 @@ export interface Topic {
   readonly configs: ReadonlyMap<string, string>;
   readonly batchBytesMax: number;
   readonly keys: 'required' | 'optional';
+  readonly timestampAfterMaxMs: number;
 }
 
 export interface TopicSpec {
@@ -41,11 +42,19 @@ export class Topics {
   readonly #topics = new Map<string, Topic>();
   readonly #nodes: number;
   readonly #partitionsDefault: number;
+  readonly #timestampAfterMaxMs: number;
   readonly #random: Randomness;
 
-  constructor(options: { nodes: number; partitionsDefault: number; random: Randomness }) {
+  constructor(options: {
+    nodes: number;
+    partitionsDefault: number;
+    /** `log.message.timestamp.after.max.ms`: where a topic has no setting of its own. */
+    timestampAfterMaxMs: number;
+    random: Randomness;
+  }) {
     this.#nodes = options.nodes;
     this.#partitionsDefault = options.partitionsDefault;
+    this.#timestampAfterMaxMs = options.timestampAfterMaxMs;
     this.#random = options.random;
   }
 
@@ -120,6 +129,9 @@ export class Topics {
       partitions,
       configs,
       batchBytesMax: Number(configOf(configs, 'max.message.bytes')),
+      timestampAfterMaxMs: Number(
+        configs.get('message.timestamp.after.max.ms') ?? this.#timestampAfterMaxMs,
+      ),
       keys: configOf(configs, 'cleanup.policy').includes('compact') ? 'required' : 'optional',
     };
     this.#topics.set(spec.name, topic);

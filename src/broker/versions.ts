@@ -68,3 +68,9 @@ export const FEATURES = {
     finalizedFeatures: [{ name: 'transaction.version', maxVersionLevel: 2, minVersionLevel: 2 }],
   },
 } as const;
+
+/** `log.message.timestamp.after.max.ms`: without a limit in 3.9, an hour in 4 (KIP-1030). */
+export const TIMESTAMP_AFTER_MAX_MS: Readonly<Record<1 | 2, number>> = {
+  1: Number.POSITIVE_INFINITY,
+  2: 3_600_000,
+};

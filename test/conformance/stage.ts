@@ -127,9 +127,9 @@ export class Stage {
 
   /** A producer whose transaction, one record `a` on a topic, was aborted for running too long. */
   async expired(): Promise<{ topic: string; producer: TransactionalProducer }> {
-    const topic = await this.topic();
     // A busy machine may let the first one expire before its record is written.
     for (let timeoutMs = 200; ; timeoutMs *= 4) {
+      const topic = await this.topic();
       const producer = await this.producer({ timeoutMs });
       const added = await producer.add(topic);
       const { error } = await producer.writeAt(topic, 0, ['a']);

@@ -51,7 +51,10 @@ export function isEmbedded(name: TargetName): name is 'embedded-tv1' | 'embedded
 }
 
 async function openEmbedded(name: 'embedded-tv1' | 'embedded-tv2'): Promise<Target> {
-  const broker = new Broker({ ports: systemPorts });
+  const broker = new Broker({
+    ports: systemPorts,
+    transactionVersion: name === 'embedded-tv1' ? 1 : 2,
+  });
   const { port, close } = await listen(broker, { host: '127.0.0.1', port: 0 });
   return {
     name,

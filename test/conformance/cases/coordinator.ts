@@ -403,24 +403,21 @@ const FENCING = [
     expect(await producer.init()).toBe('NONE');
     expect(producer.identity).toEqual(shifted(before, 2));
   }),
-  fact(
-    'InitProducerId with the own identity amid a transaction aborts it',
-    async (stage) => {
-      const { producer } = await ongoing(stage);
-      const before = producer.identity;
-      const { transactionalId } = producer;
-      const first = await stage.client.init(transactionalId, { expected: before });
-      expect(first.error).toBe('CONCURRENT_TRANSACTIONS');
-      await stage.settled(transactionalId);
-      const second = await stage.client.init(transactionalId, { expected: before });
-      expect(second).toEqual(
-        stage.by({
-          '3.9': { error: 'PRODUCER_FENCED', producerId: -1, producerEpoch: -1 },
-          '4.3': { error: 'NONE', ...shifted(before, 1) },
-        }),
-      );
-    },
-  ),
+  fact('InitProducerId with the own identity amid a transaction aborts it', async (stage) => {
+    const { producer } = await ongoing(stage);
+    const before = producer.identity;
+    const { transactionalId } = producer;
+    const first = await stage.client.init(transactionalId, { expected: before });
+    expect(first.error).toBe('CONCURRENT_TRANSACTIONS');
+    await stage.settled(transactionalId);
+    const second = await stage.client.init(transactionalId, { expected: before });
+    expect(second).toEqual(
+      stage.by({
+        '3.9': { error: 'PRODUCER_FENCED', producerId: -1, producerEpoch: -1 },
+        '4.3': { error: 'NONE', ...shifted(before, 1) },
+      }),
+    );
+  }),
   fact(
     'the fenced producer is refused by AddPartitionsToTxn, AddOffsetsToTxn and EndTxn',
     async (stage) => {
