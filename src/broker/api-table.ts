@@ -15,6 +15,8 @@ export interface Connection {
   readonly host: string;
   /** From the request header; the doors set it before each request. */
   clientId: string;
+  /** Set by the door: the node went down, and its connections with it. */
+  cut: () => void;
 }
 
 export interface Call {

@@ -11,6 +11,7 @@
  * I3. Requests of one connection are handled and answered in order; that is the doors' part. Across
  *     connections there is no order but that of `handle` (rule 16).
  */
+import { EscapementError } from '../errors.ts';
 import { apiVersions } from '../kafka/protocol/api-versions.ts';
 import { encodeResponse } from '../kafka/protocol/codec.ts';
 import { KafkaErrorCode } from '../kafka/protocol/error-codes.ts';
@@ -25,6 +26,8 @@ import type { MarkerOutcome } from './markers.ts';
 import { offered, serveMetadata } from './metadata.ts';
 import { serveOffsetRequests } from './offset-requests.ts';
 import { BROKER_DEFAULTS, type BrokerOptions, type BrokerSettings } from './options.ts';
+import type { Replication } from './partition.ts';
+import { type CoordinatorKind, type Move, Placement, slotOf } from './placement.ts';
 import { serveProduce } from './produce.ts';
 import type { BrokerState, NodeAddress } from './state.ts';
 import { serveTopicRequests } from './topic-requests.ts';
@@ -46,7 +49,9 @@ export class Broker implements BrokerState {
   readonly #table: ApiTable;
   readonly #timers = new Set<Timer>();
   readonly #addresses: NodeAddress[];
-  #connections = 0;
+  readonly #placement: Placement;
+  readonly #connections = new Set<Connection>();
+  #nextConnection = 1;
 
   constructor(options: BrokerOptions) {
     const settings: BrokerSettings = { ...BROKER_DEFAULTS, ...options };
@@ -59,6 +64,11 @@ export class Broker implements BrokerState {
       host: '127.0.0.1',
       port: FIRST_PORT + id,
     }));
+    this.#placement = new Placement({
+      nodes: settings.nodes,
+      loadMs: settings.coordinatorLoadMs,
+      clock: this.ports.clock,
+    });
     this.topics = new Topics({
       nodes: settings.nodes,
       partitionsDefault: settings.partitionsDefault,
@@ -72,6 +82,8 @@ export class Broker implements BrokerState {
       markerDelayMs: settings.markerDelayMs,
       transactionTimeoutMaxMs: settings.transactionTimeoutMaxMs,
       mark: (participant, marker) => this.#mark(participant, marker),
+      fault: (transactionalId) => this.#placement.fault('transaction', transactionalId),
+      epochOf: (transactionalId) => this.#placement.epochOf('transaction', transactionalId),
     });
     serveMetadata(this.#table, this);
     serveProduce(this.#table, this);
@@ -83,10 +95,17 @@ export class Broker implements BrokerState {
     serveTransactionRequests(this.#table, this);
   }
 
-  /** A new connection of a client to one node. */
-  connect(node: number, host: string): Connection {
-    this.#connections += 1;
-    return { id: this.#connections, node, host, clientId: '' };
+  /** A new connection of a client to one node; `cut` is called when the node goes down. */
+  connect(node: number, host: string, cut: () => void = () => {}): Connection {
+    const connection: Connection = { id: this.#nextConnection, node, host, clientId: '', cut };
+    this.#nextConnection += 1;
+    this.#connections.add(connection);
+    return connection;
+  }
+
+  /** The door closed the connection. */
+  disconnect(connection: Connection): void {
+    this.#connections.delete(connection);
   }
 
   /**
@@ -111,7 +130,11 @@ export class Broker implements BrokerState {
   }
 
   nodes(): readonly NodeAddress[] {
-    return this.#addresses;
+    return this.#addresses.filter(({ id }) => this.#placement.isUp(id));
+  }
+
+  isUp(node: number): boolean {
+    return this.#placement.isUp(node);
   }
 
   /** A door tells where a node listens. */
@@ -119,12 +142,70 @@ export class Broker implements BrokerState {
     this.#addresses[address.id] = address;
   }
 
-  coordinatorOf(kind: 'group' | 'transaction', key: string): number {
-    let hash = kind === 'group' ? 0 : 1;
-    for (let index = 0; index < key.length; index++) {
-      hash = (hash * 31 + key.charCodeAt(index)) % 2_147_483_647;
+  coordinatorOf(kind: CoordinatorKind, key: string): number {
+    return this.#placement.coordinatorOf(kind, key);
+  }
+
+  coordinatorFault(kind: CoordinatorKind, key: string, node: number): number {
+    return this.#placement.fault(kind, key, node);
+  }
+
+  /**
+   * Gives a group or a transactional id, and what shares its slot, to another node: `to`, or the
+   * next one that is up. Waiting members are told NOT_COORDINATOR; a transaction whose outcome
+   * stands goes on with the new coordinator after `coordinatorLoadMs`.
+   */
+  moveCoordinator(kind: CoordinatorKind, key: string, to?: number): void {
+    this.#checkUp(to);
+    this.#moved([this.#placement.move(kind, key, to)]);
+  }
+
+  /** Gives a partition to another leader: `to`, or its next replica, or the next node. */
+  moveLeader(topic: string, index: number, to?: number): void {
+    this.#checkUp(to);
+    const partition = this.topics.partition(topic, index);
+    if (partition === undefined) throw unknown(`partition ${topic}-${index}`);
+    const { replicas, leader } = partition;
+    const isOther = (node: number) => node !== leader && this.isUp(node);
+    const others = [...replicas, ...this.nodes().map(({ id }) => id)].filter(isOther);
+    partition.lead(to ?? others[0] ?? leader);
+  }
+
+  /**
+   * Lets a partition have too few replicas in sync, or enough again: with `too-few` a Produce of
+   * acks -1 is answered NOT_ENOUGH_REPLICAS, with `too-few-after-append` the same _AFTER_APPEND.
+   * Markers wait.
+   */
+  setReplication(topic: string, index: number, replication: Replication): void {
+    const partition = this.topics.partition(topic, index);
+    if (partition === undefined) throw unknown(`partition ${topic}-${index}`);
+    partition.replication = replication;
+  }
+
+  /**
+   * A node goes down: its connections close without answers, and other nodes lead and coordinate
+   * what it did. A partition without another replica in sync has no leader until it is back. What
+   * the node was sent before stays handled, and nothing that was acknowledged is lost.
+   */
+  stopNode(node: number): void {
+    if (!this.isUp(node)) return;
+    const moves = this.#placement.down(node);
+    for (const connection of [...this.#connections]) {
+      if (connection.node !== node) continue;
+      this.#connections.delete(connection);
+      connection.cut();
     }
-    return hash % this.settings.nodes;
+    this.#followNodes();
+    this.#moved(moves);
+  }
+
+  /** The node is back: it follows, leads what nobody led, and takes connections. */
+  startNode(node: number): void {
+    if (this.#addresses[node] === undefined) throw unknown(`node ${node}`);
+    if (this.isUp(node)) return;
+    const moves = this.#placement.up(node);
+    this.#followNodes();
+    this.#moved(moves);
   }
 
   /** For tests and dashboards: what the coordinator knows. */
@@ -148,8 +229,31 @@ export class Broker implements BrokerState {
     this.groups.close();
   }
 
+  #followNodes(): void {
+    for (const topic of this.topics.all()) {
+      for (const partition of topic.partitions) {
+        partition.followNodes((node) => this.isUp(node));
+        partition.log.announce();
+      }
+    }
+  }
+
+  #moved(moves: readonly Move[]): void {
+    for (const { kind, slot } of moves) {
+      const belongs = (key: string) => slotOf(key) === slot;
+      if (kind === 'group') this.groups.moved(belongs);
+      else this.transactions.moved(belongs, this.settings.coordinatorLoadMs);
+    }
+  }
+
+  #checkUp(node: number | undefined): void {
+    if (node !== undefined && !this.isUp(node)) throw unknown(`node ${node} that is up`);
+  }
+
   #mark(participant: Participant, marker: Marker): MarkerOutcome {
     if (participant.kind === 'offsets') {
+      const isAway = this.#placement.fault('group', participant.group) !== KafkaErrorCode.NONE;
+      if (isAway) return 'unavailable';
       return this.groups.find(participant.group)?.offsets.mark(marker) ?? 'written';
     }
     // A topic deleted meanwhile needs no marker any more.
@@ -157,4 +261,8 @@ export class Broker implements BrokerState {
     const now = this.ports.clock.now();
     return partition?.mark(marker, now, this.settings.markerEpochs) ?? 'written';
   }
+}
+
+function unknown(what: string): EscapementError {
+  return new EscapementError('OPTION_INVALID', `the embedded broker has no ${what}`);
 }

@@ -147,11 +147,8 @@ function read(state: BrokerState, poll: Poll): Got[] {
 function faultOf(partition: Partition, want: Want, poll: Poll): number {
   const { log } = partition;
   if (partition.leader !== poll.node) return KafkaErrorCode.NOT_LEADER_OR_FOLLOWER;
-  if (want.leaderEpoch !== -1 && want.leaderEpoch !== log.leaderEpoch) {
-    return want.leaderEpoch < log.leaderEpoch
-      ? KafkaErrorCode.FENCED_LEADER_EPOCH
-      : KafkaErrorCode.UNKNOWN_LEADER_EPOCH;
-  }
+  const epochFault = partition.epochFault(want.leaderEpoch);
+  if (epochFault !== KafkaErrorCode.NONE) return epochFault;
   return want.fetchOffset < log.logStartOffset || want.fetchOffset > log.logEndOffset
     ? KafkaErrorCode.OFFSET_OUT_OF_RANGE
     : KafkaErrorCode.NONE;

@@ -27,9 +27,7 @@ function serveMembership(table: ApiTable, state: BrokerState): void {
   /** The error code that precedes every look at the group, or 0. */
   const misplaced = (groupId: string, node: number) => {
     if (groupId === '') return KafkaErrorCode.INVALID_GROUP_ID;
-    return state.coordinatorOf('group', groupId) === node
-      ? KafkaErrorCode.NONE
-      : KafkaErrorCode.NOT_COORDINATOR;
+    return state.coordinatorFault('group', groupId, node);
   };
 
   table.serve(joinGroup, (request, answer, { connection, version }) => {

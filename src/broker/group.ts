@@ -40,6 +40,15 @@ export type GroupState = 'Empty' | 'PreparingRebalance' | 'CompletingRebalance' 
 /** A newcomer may wait this long in a rebalance although its session timeout is shorter. */
 const NEWCOMER_SESSION_MS = 300_000;
 
+/** What the log of the coordinator has of a group. */
+interface WrittenGroup {
+  readonly members: readonly Member[];
+  readonly leader: string | null;
+  readonly generation: number;
+  readonly protocolType: string | null;
+  readonly protocolName: string | null;
+}
+
 export class Group {
   readonly groupId: string;
   state: GroupState = 'Empty';
@@ -56,6 +65,13 @@ export class Group {
   #rebalance: Timer | null = null;
   #initialDelay: 'running' | 'over' = 'over';
   #pendingSync: Timer | null = null;
+  #written: WrittenGroup = {
+    members: [],
+    leader: null,
+    generation: 0,
+    protocolType: null,
+    protocolName: null,
+  };
 
   constructor(groupId: string, ports: Ports, initialRebalanceDelayMs: number) {
     this.groupId = groupId;
@@ -152,13 +168,59 @@ export class Group {
 
   close(): void {
     this.state = 'Dead';
+    this.#clear();
+  }
+
+  /**
+   * Another node coordinates the group now (rule 17): whoever waits is told so, and the group is
+   * what was last written to its log, the generation that was last assigned. Sessions start again.
+   */
+  reload(): void {
+    for (const member of this.#members.values()) {
+      member.join?.(joinRefused(KafkaErrorCode.NOT_COORDINATOR, member.memberId));
+      member.sync?.(syncRefused(KafkaErrorCode.NOT_COORDINATOR));
+    }
+    this.#clear();
+    const { members, leader, generation, protocolType, protocolName } = this.#written;
+    this.state = members.length === 0 ? 'Empty' : 'Stable';
+    this.generation = generation;
+    this.protocolType = protocolType;
+    this.protocolName = protocolName;
+    this.#leader = leader;
+    for (const written of members) {
+      const member: Member = { ...written };
+      this.#members.set(member.memberId, member);
+      if (member.instanceId !== null) this.#instances.set(member.instanceId, member.memberId);
+      this.#touch(member);
+    }
+  }
+
+  #clear(): void {
     this.#rebalance?.cancel();
     this.#pendingSync?.cancel();
+    this.#rebalance = null;
+    this.#pendingSync = null;
     for (const timer of this.#expected.values()) timer.cancel();
     for (const member of this.#members.values()) member.session?.cancel();
     this.#members.clear();
     this.#expected.clear();
     this.#instances.clear();
+  }
+
+  /** As Kafka writes a group: when it is assigned, when a static member is replaced, when empty. */
+  #write(): void {
+    this.#written = {
+      members: [...this.#members.values()].map((member) => ({
+        ...member,
+        join: null,
+        sync: null,
+        session: null,
+      })),
+      leader: this.#leader,
+      generation: this.generation,
+      protocolType: this.protocolType,
+      protocolName: this.protocolName,
+    };
   }
 
   #checkJoin(request: JoinRequest): number {
@@ -242,6 +304,7 @@ export class Group {
       // No rebalance: SyncGroup gives the old assignment back. Before v9 the answer names the old
       // leader, so that the newcomer does not assign on top of a generation that stands.
       this.#touch(member);
+      this.#write();
       const isLeader = this.#leader === memberId;
       const known = request.skipAssignment === 'known';
       request.answer({
@@ -414,6 +477,7 @@ export class Group {
       this.state = 'Empty';
       this.protocolName = null;
       this.#leader = null;
+      this.#write();
       return;
     }
     this.protocolName = selectProtocol([...this.#members.values()]);
@@ -448,6 +512,7 @@ export class Group {
     for (const member of this.#members.values()) {
       member.assignment = Buffer.from(given.get(member.memberId) ?? NOTHING);
     }
+    this.#write();
     for (const member of [...this.#members.values()]) {
       if (member.sync === null) continue;
       this.#touch(member);

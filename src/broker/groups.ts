@@ -55,6 +55,11 @@ export class Groups {
     for (const record of this.#records.values()) record.offsets.forgetTopic(topic);
   }
 
+  /** The coordinator of these groups is another node, which has them from its log. */
+  moved(belongs: (groupId: string) => boolean): void {
+    for (const { group } of this.#records.values()) if (belongs(group.groupId)) group.reload();
+  }
+
   close(): void {
     for (const record of this.#records.values()) record.group.close();
   }

@@ -49,9 +49,9 @@ export function brokerTransport(broker: Broker, options: InProcessOptions = {}):
       if (state === 'closed') {
         return Promise.reject(new TransportError('never-sent', 'the transport is closed'));
       }
-      const id = node === 'any' ? 0 : node;
-      if (broker.nodes()[id] === undefined) {
-        return Promise.reject(new TransportError('never-sent', `there is no node ${id}`));
+      const id = node === 'any' ? (broker.nodes()[0]?.id ?? 0) : node;
+      if (!broker.isUp(id)) {
+        return Promise.reject(new TransportError('never-sent', `node ${id} is not there`));
       }
       return laneTo(id, request.lane).send(request);
     },
@@ -74,7 +74,7 @@ class LaneConnection {
 
   constructor(broker: Broker, node: number, clientId: string) {
     this.#broker = broker;
-    this.#connection = broker.connect(node, '127.0.0.1');
+    this.#connection = broker.connect(node, '127.0.0.1', () => this.close('the node went down'));
     this.#connection.clientId = clientId;
   }
 
@@ -91,6 +91,7 @@ class LaneConnection {
 
   close(reason: string): void {
     this.state = 'closed';
+    this.#broker.disconnect(this.#connection);
     const pending = this.#queue;
     this.#queue = [];
     for (const { reject, timer } of pending) {

@@ -18,7 +18,7 @@ export function serveLogRequests(table: ApiTable, state: BrokerState): void {
   table.serve(listOffsets, (request, answer, { connection, version }) => {
     const topics = request.topics.map(({ name, partitions }) => ({
       name,
-      partitions: partitions.map(({ partitionIndex, timestamp }) => {
+      partitions: partitions.map(({ partitionIndex, timestamp, currentLeaderEpoch }) => {
         const partition = state.topics.partition(name, partitionIndex);
         const refuse = (errorCode: number) => ({
           partitionIndex,
@@ -29,6 +29,8 @@ export function serveLogRequests(table: ApiTable, state: BrokerState): void {
         if (partition.leader !== connection.node) {
           return refuse(KafkaErrorCode.NOT_LEADER_OR_FOLLOWER);
         }
+        const epochFault = partition.epochFault(currentLeaderEpoch);
+        if (epochFault !== KafkaErrorCode.NONE) return refuse(epochFault);
         const { log } = partition;
         const end = request.isolationLevel === 1 ? log.lastStableOffset : log.highWatermark;
         const place = find(log, timestamp, end);

@@ -23,6 +23,12 @@ export interface MarkerOptions {
   write(participant: Participant, marker: Marker): MarkerOutcome;
 }
 
+/** Markers on their way. */
+export interface Sending {
+  /** The sender lost its office: nobody waits for the markers any more, though they arrive (I3). */
+  disown(): void;
+}
+
 /** At which a participant that was away is tried again, when markers have no delay. */
 const RETRY_MS_MIN = 1;
 
@@ -35,18 +41,24 @@ export class MarkerWriter {
   }
 
   /** `done` is called when every participant has its marker, later in any case. */
-  send(marker: Marker, participants: readonly Participant[], done: () => void): void {
+  send(marker: Marker, participants: readonly Participant[], done: () => void): Sending {
     const waiting = new Set(participants.map(keyOf));
-    if (waiting.size === 0) {
-      this.#after(this.#options.markerDelayMs, done);
-      return;
-    }
+    let sender: 'waits' | 'gone' = 'waits';
+    const finish = () => {
+      if (sender === 'waits') done();
+    };
+    if (waiting.size === 0) this.#after(this.#options.markerDelayMs, finish);
     for (const participant of participants) {
       this.#deliver(participant, marker, () => {
         waiting.delete(keyOf(participant));
-        if (waiting.size === 0) done();
+        if (waiting.size === 0) finish();
       });
     }
+    return {
+      disown: () => {
+        sender = 'gone';
+      },
+    };
   }
 
   close(): void {

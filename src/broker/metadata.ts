@@ -23,13 +23,13 @@ export function serveMetadata(table: ApiTable, state: BrokerState): void {
     const wish = request.allowAutoTopicCreation ? 'create' : 'refuse';
     const topics =
       request.topics === null
-        ? state.topics.all().map(described)
+        ? state.topics.all().map((topic) => described(state, topic))
         : request.topics.map(({ name, topicId }) => found(state, name, topicId, wish));
     answer({
       throttleTimeMs: 0,
       brokers: state.nodes().map(({ id, host, port }) => ({ nodeId: id, host, port, rack: null })),
       clusterId: state.clusterId,
-      controllerId: 0,
+      controllerId: state.nodes()[0]?.id ?? -1,
       topics,
       clusterAuthorizedOperations: NO_OPERATIONS,
     });
@@ -61,7 +61,7 @@ function found(
   wish: 'create' | 'refuse',
 ) {
   const topic = name === null ? state.topics.findById(topicId) : state.topics.find(name);
-  if (topic !== undefined) return described(topic);
+  if (topic !== undefined) return described(state, topic);
   if (name === null) return missing(null, topicId, KafkaErrorCode.UNKNOWN_TOPIC_ID);
   if (wish === 'refuse' || state.settings.unknownTopics === 'refuse') {
     return missing(name, NO_ID, KafkaErrorCode.UNKNOWN_TOPIC_OR_PARTITION);
@@ -69,24 +69,24 @@ function found(
   const spec = { name, partitions: -1, replicationFactor: -1, assignments: [], configs: [] };
   const fault = state.topics.fault(spec);
   return fault === null
-    ? described(state.topics.create(spec))
+    ? described(state, state.topics.create(spec))
     : missing(name, NO_ID, fault.errorCode);
 }
 
-function described(topic: Topic) {
+function described(state: BrokerState, topic: Topic) {
   return {
     errorCode: KafkaErrorCode.NONE as number,
     name: topic.name as string | null,
     topicId: topic.id,
     isInternal: false,
-    partitions: topic.partitions.map(({ index, leader, log }) => ({
-      errorCode: KafkaErrorCode.NONE as number,
+    partitions: topic.partitions.map(({ index, leader, log, replicas, inSync }) => ({
+      errorCode: (leader < 0 ? KafkaErrorCode.LEADER_NOT_AVAILABLE : KafkaErrorCode.NONE) as number,
       partitionIndex: index,
       leaderId: leader,
       leaderEpoch: log.leaderEpoch,
-      replicaNodes: [leader],
-      isrNodes: [leader],
-      offlineReplicas: [] as number[],
+      replicaNodes: [...replicas],
+      isrNodes: [...inSync],
+      offlineReplicas: replicas.filter((node) => !state.isUp(node)),
     })),
     topicAuthorizedOperations: NO_OPERATIONS,
   };
@@ -113,7 +113,12 @@ function coordinator(state: BrokerState, key: string, keyType: number) {
     return { key, nodeId: -1, host: '', port: -1, errorCode, errorMessage: 'unknown key type' };
   }
   const nodeId = state.coordinatorOf(keyType === GROUP_KEY ? 'group' : 'transaction', key);
-  const { host, port } = state.nodes()[nodeId]!;
+  const address = state.nodes().find(({ id }) => id === nodeId);
+  if (address === undefined) {
+    const errorCode: number = KafkaErrorCode.COORDINATOR_NOT_AVAILABLE;
+    return { key, nodeId: -1, host: '', port: -1, errorCode, errorMessage: 'no node is up' };
+  }
+  const { host, port } = address;
   const errorMessage: string | null = null;
   return { key, nodeId, host, port, errorCode: KafkaErrorCode.NONE as number, errorMessage };
 }

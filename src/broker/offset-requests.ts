@@ -85,9 +85,7 @@ export function serveOffsetRequests(table: ApiTable, state: BrokerState): void {
 }
 
 function misplaced(state: BrokerState, connection: Connection, groupId: string): number {
-  return state.coordinatorOf('group', groupId) === connection.node
-    ? KafkaErrorCode.NONE
-    : KafkaErrorCode.NOT_COORDINATOR;
+  return state.coordinatorFault('group', groupId, connection.node);
 }
 
 function checkCommit(

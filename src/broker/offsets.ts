@@ -32,6 +32,8 @@ export interface OffsetEntry {
 
 interface ProducerEntry {
   epoch: number;
+  /** Of the newest transaction coordinator heard of (rule 17). */
+  coordinatorEpoch: number;
   pending: Map<string, { topic: string; partition: number; committed: CommittedOffset }>;
 }
 
@@ -71,6 +73,8 @@ export class GroupOffsets {
       return 'refused';
     }
     const producer = this.#producerAt(marker.producerId, marker.producerEpoch);
+    if (marker.coordinatorEpoch < producer.coordinatorEpoch) return 'refused';
+    producer.coordinatorEpoch = marker.coordinatorEpoch;
     if (marker.result === 'commit') {
       for (const { topic, partition, committed } of producer.pending.values()) {
         this.#store(topic, partition, committed);
@@ -137,7 +141,7 @@ export class GroupOffsets {
   #producerAt(producerId: number, epoch: number): ProducerEntry {
     let producer = this.#producers.get(producerId);
     if (producer === undefined) {
-      producer = { epoch, pending: new Map() };
+      producer = { epoch, coordinatorEpoch: -1, pending: new Map() };
       this.#producers.set(producerId, producer);
     }
     if (epoch > producer.epoch) producer.epoch = epoch;

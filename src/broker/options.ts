@@ -6,6 +6,11 @@ export interface BrokerOptions {
   /** Nodes that this one object plays, 1 to 9; partitions and coordinators are spread over them. */
   readonly nodes?: number;
   /**
+   * How long the new coordinator of a group or a transactional id loads after a move and answers
+   * COORDINATOR_LOAD_IN_PROGRESS. Milliseconds, default 5.
+   */
+  readonly coordinatorLoadMs?: number;
+  /**
    * Whose rules hold: 1 those of Kafka 3.9, 2 those of Kafka 4.3 with the cluster feature
    * `transaction.version` 2 (KIP-890): an epoch for every transaction, and Produce 12 and
    * TxnOffsetCommit 5 add to the transaction what they write to. Clients with older requests get
@@ -52,6 +57,7 @@ export type BrokerSettings = Required<BrokerOptions>;
 
 export const BROKER_DEFAULTS: Omit<BrokerSettings, 'ports'> = Object.freeze({
   nodes: 1,
+  coordinatorLoadMs: 5,
   transactionVersion: 2,
   markerEpochs: 'newer',
   addRetryMs: 20,

@@ -8,6 +8,8 @@
  *     only when the producer has nothing open here (rule 8), before a batch is checked any further.
  *     A late request of the same epoch therefore slips into whatever transaction is open: v1 does
  *     not protect from it; with v2 the epoch is another one after each marker.
+ * I3. What is appended is on every replica in sync at once, so a new leader has all of it; a leader
+ *     has a higher epoch than the one before (rule 20).
  */
 import { KafkaErrorCode } from '../kafka/protocol/error-codes.ts';
 import {
@@ -28,7 +30,18 @@ export interface AppendRules {
   readonly keys: 'required' | 'optional';
   /** How far a record may lie in the future. */
   readonly timestampAfterMaxMs: number;
+  /** `min.insync.replicas`, which only acks -1 asks for. */
+  readonly replicasMin: number;
+  readonly acks: number;
 }
+
+/**
+ * Whether enough replicas follow: with `too-few` a batch of acks -1 is refused, with
+ * `too-few-after-append` it is appended and its producer told to send it again.
+ */
+export type Replication = 'enough' | 'too-few' | 'too-few-after-append';
+
+const NO_NODE = -1;
 
 export interface Appended {
   readonly errorCode: number;
@@ -43,14 +56,69 @@ export type TransactionNeed = 'nothing' | 'ask' | Appended;
 export class Partition {
   readonly topic: string;
   readonly index: number;
-  readonly leader: number;
   readonly log = new PartitionLog();
   readonly producers = new ProducerState();
+  /** Set on request; on top of what the nodes that are down make of it. */
+  replication: Replication = 'enough';
+  #leader: number;
+  #replicas: readonly number[];
+  #inSync: readonly number[];
 
-  constructor(options: { topic: string; index: number; leader: number }) {
+  constructor(options: { topic: string; index: number; replicas: readonly number[] }) {
     this.topic = options.topic;
     this.index = options.index;
-    this.leader = options.leader;
+    this.#replicas = options.replicas;
+    this.#leader = options.replicas[0]!;
+    this.#inSync = options.replicas;
+  }
+
+  /** -1 while no replica in sync is up. */
+  get leader(): number {
+    return this.#leader;
+  }
+
+  /** The first one is preferred as leader. */
+  get replicas(): readonly number[] {
+    return this.#replicas;
+  }
+
+  get inSync(): readonly number[] {
+    return this.#inSync;
+  }
+
+  /**
+   * The node leads from now on; one that was no replica takes the place of the leader, as after a
+   * reassignment. Waiting fetches learn of it.
+   */
+  lead(node: number): void {
+    const reassigned = (each: number) => (each === this.#leader ? node : each);
+    if (node !== NO_NODE && !this.#replicas.includes(node)) {
+      this.#replicas = this.#replicas.map(reassigned);
+      this.#inSync = this.#inSync.map(reassigned);
+    }
+    this.#leader = node;
+    this.log.nextLeaderEpoch();
+    this.log.announce();
+  }
+
+  /** Whether a client that knows this leader epoch (-1: none) is behind or ahead; 0 if neither. */
+  epochFault(leaderEpoch: number): number {
+    if (leaderEpoch === -1 || leaderEpoch === this.log.leaderEpoch) return KafkaErrorCode.NONE;
+    return leaderEpoch < this.log.leaderEpoch
+      ? KafkaErrorCode.FENCED_LEADER_EPOCH
+      : KafkaErrorCode.UNKNOWN_LEADER_EPOCH;
+  }
+
+  /** A node went down or came back: who follows, and who leads now. */
+  followNodes(isUp: (node: number) => boolean): void {
+    const live = this.#inSync.filter((node) => isUp(node));
+    if (live.length === 0) {
+      // Only those last in sync may lead again: the others may lack what was acknowledged.
+      if (this.#leader !== NO_NODE) this.lead(NO_NODE);
+      return;
+    }
+    if (!live.includes(this.#leader)) this.lead(live[0]!);
+    this.#inSync = this.#replicas.filter((node) => isUp(node));
   }
 
   /** The header of what a client sent: exactly one batch, as of Produce v3. */
@@ -83,6 +151,22 @@ export class Partition {
   }
 
   append(records: Buffer, header: BatchHeader, rules: AppendRules, now: number): Appended {
+    const waitsForAll = rules.acks === -1;
+    const isShort = this.replication === 'too-few' || this.#inSync.length < rules.replicasMin;
+    if (waitsForAll && isShort) {
+      return refused(
+        KafkaErrorCode.NOT_ENOUGH_REPLICAS,
+        `fewer replicas are in sync than min.insync.replicas ${rules.replicasMin}`,
+      );
+    }
+    const appended = this.#append(records, header, rules, now);
+    const isLate = this.replication === 'too-few-after-append';
+    return waitsForAll && isLate && appended.errorCode === KafkaErrorCode.NONE
+      ? refused(KafkaErrorCode.NOT_ENOUGH_REPLICAS_AFTER_APPEND, 'appended, not replicated')
+      : appended;
+  }
+
+  #append(records: Buffer, header: BatchHeader, rules: AppendRules, now: number): Appended {
     if (!crcFits(records, header)) {
       return refused(KafkaErrorCode.CORRUPT_MESSAGE, 'the batch fails its check: crc');
     }
@@ -123,6 +207,7 @@ export class Partition {
 
   /** Ends the producer's transaction here, also when it wrote nothing here. */
   mark(marker: Marker, now: number, epochs: MarkerEpochs): MarkerOutcome {
+    if (this.#leader === NO_NODE || this.replication !== 'enough') return 'unavailable';
     if (this.producers.checkMarker(marker, epochs) !== KafkaErrorCode.NONE) return 'refused';
     const batch = markerBatch(marker, now);
     const header = readBatchHeader(batch, 0);

@@ -17,6 +17,8 @@ import type { Topic } from './topics.ts';
 import type { ClientRules, Participant } from './transaction-state.ts';
 
 const ACKS = new Set([-1, 0, 1]);
+/** The first version whose answer may name the leader (KIP-951). */
+const HINTING_VERSION = 10;
 /** The first version whose clients understand TRANSACTION_ABORTABLE. */
 const ABORTABLE_VERSION = 11;
 /** The first version that adds its partitions to the transaction (KIP-890, part 2). */
@@ -53,9 +55,11 @@ export function serveProduce(table: ApiTable, state: BrokerState): void {
         const { write } = slot;
         if (write === null) continue;
         const { topic, partition, records, header } = write;
-        slot.answer = partition.append(records, header, topic, state.ports.clock.now());
+        const rules = { ...topic, acks };
+        slot.answer = partition.append(records, header, rules, state.ports.clock.now());
       }
-      answer(acks === 0 ? null : { responses: byTopic(state, slots), throttleTimeMs: 0 });
+      const responses = byTopic(state, slots, call.version);
+      answer(acks === 0 ? null : { responses, throttleTimeMs: 0 });
     };
     const transactional = slots.filter(({ write }) => write?.header.transactional === true);
     // Without a producer id the flag is asked for an id of the request and means no more.
@@ -175,26 +179,37 @@ function answerOf(errorCode: number, version: number): number {
   }
 }
 
-function byTopic(state: BrokerState, slots: readonly Slot[]) {
+function byTopic(state: BrokerState, slots: readonly Slot[], version: number) {
   const topics = new Map<string, ReturnType<typeof partitionAnswer>[]>();
   for (const slot of slots) {
     const answers = topics.get(slot.name);
-    if (answers === undefined) topics.set(slot.name, [partitionAnswer(state, slot)]);
-    else answers.push(partitionAnswer(state, slot));
+    const answered = partitionAnswer(state, slot, version);
+    if (answers === undefined) topics.set(slot.name, [answered]);
+    else answers.push(answered);
   }
   return [...topics].map(([name, partitionResponses]) => ({ name, partitionResponses }));
 }
 
-function partitionAnswer(state: BrokerState, { name, index, answer }: Slot) {
+function partitionAnswer(state: BrokerState, { name, index, answer }: Slot, version: number) {
+  const isElsewhere = answer.errorCode === KafkaErrorCode.NOT_LEADER_OR_FOLLOWER;
   return {
     index,
     errorCode: answer.errorCode,
     baseOffset: answer.baseOffset,
     logAppendTimeMs: -1,
+    ...(isElsewhere && version >= HINTING_VERSION ? leaderHint(state, name, index) : {}),
     logStartOffset: state.topics.partition(name, index)?.log.logStartOffset ?? -1,
     recordErrors: [],
     errorMessage: answer.message ?? null,
   };
+}
+
+/** Tells who leads instead, so that the client need not ask (KIP-951). */
+function leaderHint(state: BrokerState, name: string, index: number) {
+  const partition = state.topics.partition(name, index);
+  if (partition === undefined) return {};
+  const { leader, log } = partition;
+  return { currentLeader: { leaderId: leader, leaderEpoch: log.leaderEpoch } };
 }
 
 function refuse(slot: Slot, answer: Appended): void {

@@ -2,6 +2,7 @@
 import type { Ports } from '../ports.ts';
 import type { Groups } from './groups.ts';
 import type { BrokerSettings } from './options.ts';
+import type { CoordinatorKind } from './placement.ts';
 import type { Topics } from './topics.ts';
 import type { TransactionCoordinator } from './transactions.ts';
 
@@ -18,9 +19,13 @@ export interface BrokerState {
   readonly topics: Topics;
   readonly groups: Groups;
   readonly transactions: TransactionCoordinator;
+  /** Those that are up. */
   nodes(): readonly NodeAddress[];
-  /** The node that coordinates a group or a transactional id. */
-  coordinatorOf(kind: 'group' | 'transaction', key: string): number;
+  isUp(node: number): boolean;
+  /** The node that coordinates a group or a transactional id; -1 when none is up. */
+  coordinatorOf(kind: CoordinatorKind, key: string): number;
+  /** Why a node cannot answer for a group or a transactional id now: an error code, or 0. */
+  coordinatorFault(kind: CoordinatorKind, key: string, node: number): number;
   /** Runs `callback` after `delayMs`, unless the broker was closed before. */
   later(delayMs: number, callback: () => void): void;
 }

@@ -38,6 +38,11 @@ export function listen(broker: Broker, options: ListenOptions): Promise<Listener
   const { host, port, node = 0 } = options;
   const sockets = new Set<Socket>();
   const server: Server = createServer((socket) => {
+    // A node that is down takes no connections: the door stays, as the port of a host does.
+    if (!broker.isUp(node)) {
+      socket.destroy();
+      return;
+    }
     sockets.add(socket);
     socket.setNoDelay(true);
     socket.on('close', () => sockets.delete(socket));
@@ -77,7 +82,10 @@ class ClientConnection {
   constructor(broker: Broker, socket: Socket, node: number) {
     this.#broker = broker;
     this.#socket = socket;
-    this.#connection = broker.connect(node, socket.remoteAddress ?? 'unknown');
+    this.#connection = broker.connect(node, socket.remoteAddress ?? 'unknown', () =>
+      socket.destroy(),
+    );
+    socket.on('close', () => broker.disconnect(this.#connection));
     socket.on('data', (chunk) => this.#received(chunk));
   }
 

@@ -21,6 +21,8 @@ export interface Topic {
   readonly batchBytesMax: number;
   readonly keys: 'required' | 'optional';
   readonly timestampAfterMaxMs: number;
+  /** `min.insync.replicas`. */
+  readonly replicasMin: number;
 }
 
 export interface TopicSpec {
@@ -120,8 +122,8 @@ export class Topics {
       spec.assignments.length ||
       (spec.partitions === -1 ? this.#partitionsDefault : spec.partitions);
     const partitions = Array.from({ length: count }, (_, index) => {
-      const leader = spec.assignments[index]?.[0] ?? index % this.#nodes;
-      return new Partition({ topic: spec.name, index, leader });
+      const replicas = spec.assignments[index] ?? this.#replicasOf(index, spec.replicationFactor);
+      return new Partition({ topic: spec.name, index, replicas });
     });
     const topic: Topic = {
       name: spec.name,
@@ -133,6 +135,7 @@ export class Topics {
         configs.get('message.timestamp.after.max.ms') ?? this.#timestampAfterMaxMs,
       ),
       keys: configOf(configs, 'cleanup.policy').includes('compact') ? 'required' : 'optional',
+      replicasMin: Number(configOf(configs, 'min.insync.replicas')),
     };
     this.#topics.set(spec.name, topic);
     return topic;
@@ -145,6 +148,11 @@ export class Topics {
     this.#topics.delete(name);
     for (const partition of topic.partitions) partition.log.announce();
     return 'deleted';
+  }
+
+  #replicasOf(index: number, replicationFactor: number): number[] {
+    const count = Math.max(1, replicationFactor);
+    return Array.from({ length: count }, (_, step) => (index + step) % this.#nodes);
   }
 
   #faultOfConfigs(spec: TopicSpec): Fault | null {

@@ -16,8 +16,8 @@ const NONE = -1;
 
 export function serveTransactionRequests(table: ApiTable, state: BrokerState): void {
   const { transactions } = state;
-  const elsewhere = (connection: Connection, transactionalId: string) =>
-    state.coordinatorOf('transaction', transactionalId) !== connection.node;
+  const misplaced = ({ node }: Connection, transactionalId: string) =>
+    state.coordinatorFault('transaction', transactionalId, node);
 
   table.serve(initProducerId, (request, answer, { connection, version }) => {
     const { transactionalId, transactionTimeoutMs, producerId, producerEpoch } = request;
@@ -26,14 +26,10 @@ export function serveTransactionRequests(table: ApiTable, state: BrokerState): v
       answer({ throttleTimeMs: 0, errorCode: KafkaErrorCode.NONE, ...given });
       return;
     }
-    if (elsewhere(connection, transactionalId)) {
-      const none = { producerId: -1, producerEpoch: -1 };
-      answer({ throttleTimeMs: 0, errorCode: KafkaErrorCode.NOT_COORDINATOR, ...none });
-      return;
-    }
-    if ((producerId === NONE) !== (producerEpoch === NONE)) {
-      const none = { producerId: NONE, producerEpoch: NONE };
-      answer({ throttleTimeMs: 0, errorCode: KafkaErrorCode.INVALID_REQUEST, ...none });
+    const isHalf = (producerId === NONE) !== (producerEpoch === NONE);
+    const fault = isHalf ? KafkaErrorCode.INVALID_REQUEST : misplaced(connection, transactionalId);
+    if (fault !== KafkaErrorCode.NONE) {
+      answer({ throttleTimeMs: 0, errorCode: fault, producerId: NONE, producerEpoch: NONE });
       return;
     }
     const expected = producerId === NONE ? null : { producerId, producerEpoch };
@@ -56,8 +52,8 @@ export function serveTransactionRequests(table: ApiTable, state: BrokerState): v
           })),
         })),
       });
-    if (elsewhere(connection, transactionalId))
-      return respond(() => KafkaErrorCode.NOT_COORDINATOR);
+    const fault = misplaced(connection, transactionalId);
+    if (fault !== KafkaErrorCode.NONE) return respond(() => fault);
     const isUnknown = (topic: string, partition: number) =>
       state.topics.partition(topic, partition) === undefined;
     if (topics.some(({ name, partitions }) => partitions.some((each) => isUnknown(name, each)))) {
@@ -84,14 +80,14 @@ export function serveTransactionRequests(table: ApiTable, state: BrokerState): v
 
   table.serve(addOffsetsToTxn, (request, answer, { connection, version }) => {
     const { transactionalId, producerId, producerEpoch, groupId } = request;
-    const errorCode = elsewhere(connection, transactionalId)
-      ? KafkaErrorCode.NOT_COORDINATOR
-      : transactions.add(
-          transactionalId,
-          { producerId, producerEpoch },
-          [{ kind: 'offsets', group: groupId }],
-          'v1',
-        );
+    const errorCode =
+      misplaced(connection, transactionalId) ||
+      transactions.add(
+        transactionalId,
+        { producerId, producerEpoch },
+        [{ kind: 'offsets', group: groupId }],
+        'v1',
+      );
     answer({
       throttleTimeMs: 0,
       errorCode: forVersion(errorCode, version, FENCED_VERSION.others),
@@ -102,9 +98,11 @@ export function serveTransactionRequests(table: ApiTable, state: BrokerState): v
     const { transactionalId, producerId, producerEpoch } = request;
     const rules: ClientRules = version >= BUMPING_VERSION ? 'v2' : 'v1';
     const result = request.committed ? 'commit' : 'abort';
-    const ended = elsewhere(connection, transactionalId)
-      ? { errorCode: KafkaErrorCode.NOT_COORDINATOR, producerId: NONE, producerEpoch: NONE }
-      : transactions.end(transactionalId, { producerId, producerEpoch }, result, rules);
+    const fault = misplaced(connection, transactionalId);
+    const ended =
+      fault === KafkaErrorCode.NONE
+        ? transactions.end(transactionalId, { producerId, producerEpoch }, result, rules)
+        : { errorCode: fault, producerId: NONE, producerEpoch: NONE };
     const errorCode = forVersion(ended.errorCode, version, FENCED_VERSION.others);
     answer({ throttleTimeMs: 0, ...ended, errorCode });
   });

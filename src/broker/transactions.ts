@@ -14,11 +14,13 @@
  *     producer id when the epoch is exhausted; a client that repeats itself is known by the epoch
  *     before the present one (rule 7). Which rules hold is said by the version of the request; what
  *     the coordinator does by itself follows the version of the broker.
+ * I5. After a move everything is as the transaction log has it (rule 17): a transaction in Prepare
+ *     goes on with all its markers, those that the coordinator before has written included.
  */
 import { KafkaErrorCode } from '../kafka/protocol/error-codes.ts';
 import type { Ports, Timer } from '../ports.ts';
 import type { Marker, TransactionResult } from './batch-header.ts';
-import { type MarkerOutcome, MarkerWriter } from './markers.ts';
+import { type MarkerOutcome, MarkerWriter, type Sending } from './markers.ts';
 import {
   type ClientRules,
   completeOf,
@@ -48,6 +50,10 @@ export interface CoordinatorOptions {
   readonly markerDelayMs: number;
   readonly transactionTimeoutMaxMs: number;
   mark(participant: Participant, marker: Marker): MarkerOutcome;
+  /** Why no coordinator can answer for the id now: an error code, or 0. */
+  fault(transactionalId: string): number;
+  /** Of the coordinator of the id. */
+  epochOf(transactionalId: string): number;
 }
 
 export interface TransactionView extends ProducerIdentity {
@@ -63,6 +69,8 @@ export class TransactionCoordinator {
   readonly #options: CoordinatorOptions;
   readonly #transactions = new Map<string, Transaction>();
   readonly #markers: MarkerWriter;
+  /** Of transactions in Prepare. */
+  readonly #sendings = new Map<string, Sending>();
   readonly #timers = new Set<Timer>();
   #nextProducerId = 0;
 
@@ -113,6 +121,8 @@ export class TransactionCoordinator {
     participants: readonly Participant[],
     rules: ClientRules,
   ): number {
+    const fault = this.#options.fault(transactionalId);
+    if (fault !== KafkaErrorCode.NONE) return fault;
     const transaction = this.#transactions.get(transactionalId);
     // After a rotation the client has an id that is not given before Complete, so Kafka 4 asks for
     // a pending step first.
@@ -130,7 +140,7 @@ export class TransactionCoordinator {
     this.#transit(transaction, 'Ongoing', { rules });
     if (!isOngoing) {
       transaction.startedAt = this.#options.ports.clock.now();
-      transaction.expiry = this.#after(transaction.timeoutMs, () => this.#fence(transaction));
+      this.#expireAfter(transaction, transaction.timeoutMs);
     }
     for (const participant of participants) {
       transaction.participants.set(keyOf(participant), participant);
@@ -157,6 +167,8 @@ export class TransactionCoordinator {
     producer: ProducerIdentity,
     participants: readonly Participant[],
   ): number {
+    const fault = this.#options.fault(transactionalId);
+    if (fault !== KafkaErrorCode.NONE) return fault;
     const transaction = this.#transactions.get(transactionalId);
     const errorCode = checkOwner(transactionalId, transaction, producer);
     if (transaction === undefined || errorCode !== KafkaErrorCode.NONE) return errorCode;
@@ -176,6 +188,22 @@ export class TransactionCoordinator {
       timeoutMs: transaction.timeoutMs,
       startedAt: transaction.startedAt,
     }));
+  }
+
+  /** The coordinator of these ids is another one, which needs `loadMs` to load their log. */
+  moved(belongs: (transactionalId: string) => boolean, loadMs: number): void {
+    for (const transaction of this.#transactions.values()) {
+      const { transactionalId } = transaction;
+      if (!belongs(transactionalId)) continue;
+      this.#sendings.get(transactionalId)?.disown();
+      this.#sendings.delete(transactionalId);
+      this.#cancelExpiry(transaction);
+      const epoch = this.#options.epochOf(transactionalId);
+      this.#after(loadMs, () => {
+        // Moved again meanwhile: that coordinator does it.
+        if (epoch === this.#options.epochOf(transactionalId)) this.#resume(transaction);
+      });
+    }
   }
 
   close(): void {
@@ -311,11 +339,8 @@ export class TransactionCoordinator {
           },
     );
     this.#cancelExpiry(transaction);
+    this.#tell(transaction, result);
     const { producerId, producerEpoch, nextProducerId } = transaction;
-    const marker: Marker = { producerId, producerEpoch, result, coordinatorEpoch: 0, rules };
-    this.#markers.send(marker, [...transaction.participants.values()], () =>
-      this.#complete(transaction, result),
-    );
     const rotates = nextProducerId !== NO_ID;
     return {
       errorCode: KafkaErrorCode.NONE,
@@ -324,8 +349,29 @@ export class TransactionCoordinator {
     };
   }
 
+  #tell(transaction: Transaction, result: TransactionResult): void {
+    const { transactionalId, producerId, producerEpoch, rules } = transaction;
+    const coordinatorEpoch = this.#options.epochOf(transactionalId);
+    const marker: Marker = { producerId, producerEpoch, result, coordinatorEpoch, rules };
+    const participants = [...transaction.participants.values()];
+    const sending = this.#markers.send(marker, participants, () =>
+      this.#complete(transaction, result),
+    );
+    this.#sendings.set(transactionalId, sending);
+  }
+
+  #resume(transaction: Transaction): void {
+    if (isPrepared(transaction)) {
+      this.#tell(transaction, transaction.state === 'PrepareCommit' ? 'commit' : 'abort');
+    } else if (transaction.state === 'Ongoing') {
+      const ranMs = this.#options.ports.clock.now() - transaction.startedAt;
+      this.#expireAfter(transaction, Math.max(0, transaction.timeoutMs - ranMs));
+    }
+  }
+
   #complete(transaction: Transaction, result: TransactionResult): void {
-    const { nextProducerId } = transaction;
+    const { nextProducerId, transactionalId } = transaction;
+    this.#sendings.delete(transactionalId);
     this.#transit(
       transaction,
       completeOf(result),
@@ -335,6 +381,10 @@ export class TransactionCoordinator {
     );
     transaction.participants = new Map();
     transaction.startedAt = -1;
+  }
+
+  #expireAfter(transaction: Transaction, delayMs: number): void {
+    transaction.expiry = this.#after(delayMs, () => this.#fence(transaction));
   }
 
   #cancelExpiry(transaction: Transaction): void {

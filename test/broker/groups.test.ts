@@ -369,3 +369,37 @@ describe('rule 15: a static member', () => {
     expect(first.beat()).toBe(Code.REBALANCE_IN_PROGRESS);
   });
 });
+
+describe('rule 17: a group whose coordinator moves', () => {
+  test('goes on with its members and their generation', () => {
+    const { broker, ports, first, second } = pair();
+    broker.moveCoordinator('group', G);
+    expect(first.beat()).toBe(Code.COORDINATOR_LOAD_IN_PROGRESS);
+    ports.advance(5);
+    expect([first.beat(), second.beat()]).toEqual([Code.NONE, Code.NONE]);
+    expect(assigned(first.sync())).toEqual([0, 'one']);
+  });
+
+  test('sends those that wait for a rebalance away, and knows nothing of it any more', () => {
+    const { broker, ports, first } = alone();
+    const second = new Member(broker);
+    second.memberId = second.join().answers[0]!.memberId;
+    const waiting = second.join();
+    expect(waiting.answers).toEqual([]);
+    broker.moveCoordinator('group', G);
+    expect(waiting.answers[0]!.errorCode).toBe(Code.NOT_COORDINATOR);
+    ports.advance(5);
+    expect(first.beat()).toBe(Code.NONE);
+    expect(second.join().answers[0]!.errorCode).toBe(Code.UNKNOWN_MEMBER_ID);
+  });
+
+  test('begins its sessions again', () => {
+    const { broker, ports, first } = alone();
+    ports.advance(9_000);
+    broker.moveCoordinator('group', G);
+    ports.advance(9_000);
+    expect(first.beat()).toBe(Code.NONE);
+    ports.advance(10_001);
+    expect(first.beat()).toBe(Code.UNKNOWN_MEMBER_ID);
+  });
+});
