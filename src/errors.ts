@@ -180,6 +180,11 @@ export const ERRORS = {
     decision: 'stop',
     mend: 'Raise offset.metadata.max.bytes on the broker or use fewer time-keeping operators.',
   },
+  GROUP_METADATA_TOO_LARGE: {
+    meaning: 'What an instance has to tell its group exceeds 64 kB.',
+    decision: 'stop',
+    mend: 'Run more instances, so that each has fewer tasks, or use fewer schemas and sub-topologies.',
+  },
   INVARIANT_VIOLATED: {
     meaning: 'An assertion inside escapement failed; the task stopped before its commit.',
     decision: 'stop',

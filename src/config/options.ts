@@ -13,6 +13,11 @@ export interface Options {
    * instance gets its tasks back at once. Default `null`: a dynamic member.
    */
   readonly instanceId: string | null;
+  /**
+   * `host:port` where this process serves queries on its state; told to all members of the group.
+   * Default `null`: nowhere. Java: `application.server`.
+   */
+  readonly applicationServer: string | null;
   /** Upper bound of the adaptive commit policy, 1..10,000 ms. Java: `commit.interval.ms`. */
   readonly commitIntervalMs: number;
   /** Pause between the end of a transaction and the next one of the same task, 0..1,000 ms. */
@@ -60,6 +65,7 @@ export interface Options {
 
 export const DEFAULTS: Readonly<Omit<Options, 'applicationId'>> = Object.freeze({
   instanceId: null,
+  applicationServer: null,
   commitIntervalMs: 100,
   commitRestMs: 2,
   stagedBytesMax: 8_388_608,
@@ -135,7 +141,7 @@ export function resolveOptions(
 }
 
 function checkNames(options: Options, problems: string[]): void {
-  const { applicationId, instanceId, onClose } = options;
+  const { applicationId, instanceId, applicationServer, onClose } = options;
   const isName = (name: unknown): boolean =>
     typeof name === 'string' && NAME.test(name) && name !== '.' && name !== '..';
   if (!isName(applicationId)) {
@@ -144,9 +150,20 @@ function checkNames(options: Options, problems: string[]): void {
   if (instanceId !== null && !isName(instanceId)) {
     problems.push(`instanceId must be 1 to 200 of [a-zA-Z0-9._-], not ${shown(instanceId)}`);
   }
+  if (applicationServer !== null && !isAddress(applicationServer)) {
+    problems.push(`applicationServer must be 'host:port', not ${shown(applicationServer)}`);
+  }
   if (!['dynamic-leave', 'leave', 'stay'].includes(onClose)) {
     problems.push(`onClose must be 'dynamic-leave', 'leave' or 'stay', not ${shown(onClose)}`);
   }
+}
+
+/** A name or address of at most 255 characters, IPv6 in brackets, and a port. */
+function isAddress(given: unknown): boolean {
+  if (typeof given !== 'string') return false;
+  const [, port] =
+    /^(?:[a-zA-Z0-9._-]{1,255}|\[[0-9a-fA-F:.]{2,45}\]):(\d{1,5})$/.exec(given) ?? [];
+  return port !== undefined && Number(port) >= 1 && Number(port) <= 65_535;
 }
 
 function checkRanges(options: Options, problems: string[]): void {

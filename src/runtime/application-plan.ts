@@ -10,6 +10,7 @@ import { ensureTopics, type TopicSpec } from '../kafka/admin/topics.ts';
 import type { Cluster } from '../kafka/cluster/cluster.ts';
 import type { Serde } from '../serde/serde.ts';
 import { changelogConfigs } from '../state/changelog.ts';
+import { fingerprint } from '../topology/fingerprint.ts';
 import {
   changelogTopic,
   type InternalTopic,
@@ -30,6 +31,10 @@ export class ApplicationPlan {
   /** Every topic that the group subscribes to, repartition topics included. */
   readonly inputTopics: readonly string[];
   readonly repartitionTopics: ReadonlySet<string>;
+  /** Of the topology; equal for instances that read and write the same topics in the same way. */
+  readonly fingerprint: string;
+  /** The id of the schema that is written, by subject. */
+  readonly schemas: ReadonlyMap<string, number>;
   readonly #tasksById: ReadonlyMap<string, TaskPlan>;
   readonly #subTopologiesByName: ReadonlyMap<string, SubTopologyPlan>;
 
@@ -38,11 +43,15 @@ export class ApplicationPlan {
     readonly tasks: readonly TaskPlan[];
     readonly names: TopicNames;
     readonly repartitionTopics: ReadonlySet<string>;
+    readonly fingerprint: string;
+    readonly schemas: ReadonlyMap<string, number>;
   }) {
     this.subTopologies = parts.subTopologies;
     this.tasks = parts.tasks;
     this.names = parts.names;
     this.repartitionTopics = parts.repartitionTopics;
+    this.fingerprint = parts.fingerprint;
+    this.schemas = parts.schemas;
     this.inputTopics = [
       ...new Set(parts.tasks.flatMap(({ inputs }) => inputs.map(({ topic }) => topic))),
     ].sort();
@@ -77,13 +86,15 @@ export async function planApplication(
     cluster,
     internal.map((topic) => topicSpec(topic, options)),
   );
-  await startSerdes(topology);
+  const schemas = await startSerdes(topology);
   const repartitions = internal.filter(({ kind }) => kind === 'repartition');
   return new ApplicationPlan({
     subTopologies: parts,
     tasks,
     names: topicNames(applicationId, partitions),
     repartitionTopics: new Set(repartitions.map(({ topic }) => topic)),
+    fingerprint: fingerprint(topology),
+    schemas,
   });
 }
 
@@ -143,9 +154,9 @@ function topicSpec(internal: InternalTopic, options: Options): TopicSpec {
 
 /**
  * Looks up what writing needs (schema ids), so that a missing schema is said before any record.
- * What is only read need not be registered under its reader's text.
+ * What is only read need not be registered under its reader's text. Returns the ids by subject.
  */
-async function startSerdes(topology: Topology): Promise<void> {
+async function startSerdes(topology: Topology): Promise<ReadonlyMap<string, number>> {
   const serdes = new Set<Serde<unknown>>();
   for (const node of topology.nodes) {
     if (!('key' in node) || node.kind === 'source') continue;
@@ -153,6 +164,12 @@ async function startSerdes(topology: Topology): Promise<void> {
     serdes.add(node.value);
   }
   await Promise.all([...serdes].map((serde) => serde.schemas?.start()));
+  const schemas = new Map<string, number>();
+  for (const serde of serdes) {
+    const written = serde.schemas?.writes?.() ?? null;
+    if (written !== null) schemas.set(written.subject, written.schemaId);
+  }
+  return schemas;
 }
 
 function topicNames(applicationId: string, partitions: ReadonlyMap<string, number>): TopicNames {

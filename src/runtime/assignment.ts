@@ -213,7 +213,7 @@ async function commitFirstOffsets(
     { stepId: first.stepId, partitionTime: TIME_UNKNOWN },
     options.offsetMetadataBytesMax,
   );
-  await session.commit({
+  const step = {
     outputs: [],
     offsets: {
       groupId: options.applicationId,
@@ -226,6 +226,7 @@ async function commitFirstOffsets(
         metadata,
       })),
     },
-  });
+  };
+  await group.step(() => session.commit(step));
   return first;
 }

@@ -182,7 +182,7 @@ export class Task {
 
   #startCommit(): void {
     invariant(this.#sealed === null, 'a step is sealed twice', { task: this.plan.id });
-    const { stores, stepIds, session } = this.#parts;
+    const { stores, stepIds, session, group } = this.#parts;
     const { progress, scope, execution } = this.#run;
     this.#state = transition(this.#state, 'sealed');
     const sealed: Committed = {
@@ -195,8 +195,9 @@ export class Task {
     this.#stagedSince = -1;
     stores.seal(execution.releasedSlot);
     const outputs = scope.seal();
-    this.#committing = session
-      .commit({ outputs, offsets: this.#offsetsOf(sealed) })
+    const offsets = this.#offsetsOf(sealed);
+    this.#committing = group
+      .step(() => session.commit({ outputs, offsets }))
       .then(() => this.#confirmed(sealed))
       .catch((cause: unknown) => {
         this.#failure = asEscapementError(cause);

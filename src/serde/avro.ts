@@ -253,6 +253,10 @@ class ConfluentAvro<T> implements AvroSerde<T>, SchemaPreparation {
     }
   }
 
+  writes(): { readonly subject: string; readonly schemaId: number } | null {
+    return this.#writeId < 0 ? null : { subject: this.subject, schemaId: this.#writeId };
+  }
+
   async #lookUpWriteId(): Promise<void> {
     const id = await this.#registry
       .idOf(this.subject, this.schemaText)

@@ -34,6 +34,8 @@ export interface SchemaPreparation {
   prepare(ids: readonly number[]): Promise<void>;
   /** Looks up what writing needs, once at start; only for serdes that write. */
   start(): Promise<void>;
+  /** The subject and the schema id that are written, or `null` before `start`: told to the group. */
+  writes?(): { readonly subject: string; readonly schemaId: number } | null;
   /** Why records of a prepared id cannot be decoded, or `null`: asked after a restore. */
   problemOf?(id: number): EscapementError | null;
 }

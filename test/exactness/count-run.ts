@@ -161,11 +161,14 @@ export class CountRun {
 
 export async function until(
   holds: () => Promise<boolean> | boolean,
-  otherwise: string,
+  otherwise: string | (() => string),
 ): Promise<void> {
   const deadline = Date.now() + WAIT_MS;
   while (!(await holds())) {
-    if (Date.now() > deadline) throw new Error(`${otherwise} after ${WAIT_MS} ms`);
+    if (Date.now() > deadline) {
+      const what = typeof otherwise === 'string' ? otherwise : otherwise();
+      throw new Error(`${what} after ${WAIT_MS} ms`);
+    }
     await systemPorts.timers.sleep(POLL_MS);
   }
 }

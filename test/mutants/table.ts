@@ -58,8 +58,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'no-first-offsets',
     file: 'src/runtime/assignment.ts',
-    find: '  await session.commit({\n    outputs: [],',
-    replace: '  void ({\n    outputs: [],',
+    find: '  await group.step(() => session.commit(step));',
+    replace: '',
     tests: ASSIGNMENT,
     kills: 'a first start commits the reset position before the first fetch',
   },
@@ -238,5 +238,21 @@ export const MUTANTS: readonly Mutant[] = [
     replace: '',
     tests: STALL,
     kills: 'a process that stood still for most of its session beats before it ends a transaction',
+  },
+  {
+    name: 'first-come-first-to-go',
+    file: 'src/kafka/group/assignor.ts',
+    find: '.sort((a, b) => a.since - b.since);',
+    replace: '.sort((a, b) => b.since - a.since);',
+    tests: 'test/kafka/group/assignor.test.ts',
+    kills: 'moves in a rolling restart only the tasks of who is restarted, away and back',
+  },
+  {
+    name: 'task-given-to-two',
+    file: 'src/kafka/group/assignor.ts',
+    find: 'for (const task of withheld.sort(byName)) place(task, shares);',
+    replace: 'for (const task of withheld.sort(byName)) place(task, shares).given.push(task);',
+    tests: 'test/kafka/group/assignor.test.ts',
+    kills: 'gives a task to at most one member, and never while another holds a valid claim',
   },
 ];

@@ -108,6 +108,7 @@ export class Bench {
         group: {
           heartbeat: async () => {},
           proof: async () => {},
+          step: (run) => run(),
           membership: async () => ({ generation: 1, memberId: 'm', instanceId: null }),
           ownedSince: () => true,
           generation: 1,

@@ -63,6 +63,7 @@ class Lives {
         if (this.lost !== null) throw this.lost;
       },
       proof: async () => {},
+      step: (run) => run(),
       // What a producer outside of a group says.
       membership: async () => ({ generation: -1, memberId: '', instanceId: null }),
       ownedSince: () => this.owned,

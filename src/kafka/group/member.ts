@@ -16,8 +16,9 @@
  * I2. Every JoinGroup claims all tasks not yet let go, each with the generation that gave it.
  * I3. A lost member claims nothing. It keeps its member id unless the broker has forgotten it: should
  *     another process have taken our instance id, the broker must be able to tell us.
- * I4. From sending a JoinGroup until its answer `membership` waits: an offset commit in between
- *     would carry a generation that is about to end.
+ * I4. A JoinGroup is sent when the steps under way have ended or their time is up; from then until its
+ *     answer no step begins and `membership` waits: an offset commit in between would carry a
+ *     generation that is about to end.
  * I5. After a stall the membership is proven by a heartbeat before anything is committed.
  */
 import { asEscapementError, type EscapementError, invariant } from '../../errors.ts';
@@ -25,18 +26,20 @@ import type { Ports } from '../../ports.ts';
 import type { Log } from '../../telemetry/log.ts';
 import type { Membership } from '../producer/step.ts';
 import { brokerError, KafkaErrorCode } from '../protocol/error-codes.ts';
-import { assignmentsFor, subscriptionOf, type TaskPlan, tasksIn } from './assignment-round.ts';
+import { assignedIn, assignmentsFor, subscriptionOf } from './assignment-round.ts';
 import { type BeatPort, beat, pauseMs } from './beat.ts';
 import { Gate } from './gate.ts';
 import { type GroupCluster, GroupRequests, type Joined } from './group-requests.ts';
 import { Heartbeats } from './heartbeats.ts';
 import { isPassing, MemberErrors } from './member-errors.ts';
 import { type MemberState, successor } from './member-state.ts';
+import type { AssignmentData, Claim, MemberProfile } from './member-words.ts';
 import { type OwnedTask, Ownership } from './ownership.ts';
+import { canRun, profileHash, profileOf, type TaskPlan } from './profile.ts';
 import { StallWatch } from './stall-watch.ts';
-import { fingerprintOf } from './subscription.ts';
+import { StepTurns } from './step-turns.ts';
 
-export type { TaskPlan } from './assignment-round.ts';
+export type { TaskPlan } from './profile.ts';
 
 export interface GroupListener {
   /**
@@ -61,6 +64,12 @@ export interface GroupMemberOptions {
   readonly topics: readonly string[];
   /** All tasks of the application, asked before each JoinGroup. */
   readonly tasks: () => Promise<readonly TaskPlan[]>;
+  /** Of the topology. */
+  readonly fingerprint: string;
+  /** `host:port` where this process serves queries, told to all members; null: nowhere. */
+  readonly host: string | null;
+  /** The id of the schema that is written, by subject; asked before each JoinGroup. */
+  readonly schemas: () => ReadonlyMap<string, number>;
   readonly sessionTimeoutMs: number;
   readonly heartbeatIntervalMs: number;
   readonly rebalanceTimeoutMs: number;
@@ -71,6 +80,8 @@ export interface GroupMemberOptions {
 
 /** Rounds of a joining that may follow one another without a pause. */
 const ROUNDS_AT_ONCE = 4;
+/** How long a JoinGroup waits for steps, which mostly end within some ten milliseconds. */
+const STEPS_BOUND_MS = 1_000;
 /** Of the heartbeat interval: how often the process is seen to be awake. */
 const TICKS_PER_BEAT = 3;
 
@@ -83,6 +94,7 @@ export class GroupMember {
   readonly #heartbeats: Heartbeats;
   readonly #stalls: StallWatch;
   readonly #ownership = new Ownership();
+  readonly #turns: StepTurns;
   /** Open from the answer to JoinGroup on: the generation is current. */
   readonly #membershipGate = new Gate();
   /** Open from the answer to SyncGroup on. */
@@ -101,6 +113,9 @@ export class GroupMember {
   #failure: EscapementError | null = null;
   /** Whether an assignment was received, and whether a first static one had to be refused. */
   #first: 'awaited' | 'forced' | 'received' = 'awaited';
+  /** What the process before us was given, and we will be unless the balance has changed. */
+  #inherited: readonly Claim[] = [];
+  #hosts: AssignmentData['hosts'] = [];
 
   constructor(options: GroupMemberOptions) {
     this.#options = options;
@@ -114,6 +129,7 @@ export class GroupMember {
       beat: () => beat(this.#beatPort()),
       sessionOver: () => this.#lose(this.#errors.sessionOver(sessionTimeoutMs)),
     });
+    this.#turns = new StepTurns(ports.timers);
     this.#stalls = new StallWatch({
       ports,
       tickMs: heartbeatIntervalMs / TICKS_PER_BEAT,
@@ -129,6 +145,11 @@ export class GroupMember {
 
   get state(): MemberState {
     return this.#state;
+  }
+
+  /** Which member serves queries on which tasks, by the last assignment; those without a host are not here. */
+  get hosts(): AssignmentData['hosts'] {
+    return this.#hosts;
   }
 
   /** Resolves with the first assignment; rejects when the membership is refused. */
@@ -168,6 +189,11 @@ export class GroupMember {
   proof(): Promise<void> {
     if (this.#failure !== null) return Promise.reject(this.#failure);
     return this.#generation >= 0 && this.#heartbeats.isProven ? PROVEN : this.heartbeat();
+  }
+
+  /** I4. Rejects without running the step when the membership is lost while it waits. */
+  step<T>(run: () => Promise<T>): Promise<T> {
+    return this.#turns.run(run);
   }
 
   /** I4, I5. Rejects when the membership is lost while waiting. */
@@ -229,13 +255,17 @@ export class GroupMember {
   /** `again`: the next round may follow at once, what was to be waited for has been. */
   async #round(attempt: number): Promise<'synced' | 'again'> {
     if (this.#state !== 'joining') this.#enter('joining');
+    await this.#turns.drained(Math.min(STEPS_BOUND_MS, this.#options.rebalanceTimeoutMs / 2));
+    await this.#losing;
+    if (!this.#isOpen) return 'again';
     this.#heartbeats.rest();
     this.#membershipGate.shut();
     this.#stableGate.shut();
     try {
       const plans = await this.#options.tasks();
-      const joined = await this.#join(plans);
-      return joined === null ? 'again' : await this.#sync(joined, plans);
+      const profile = this.#profile(plans);
+      const joined = await this.#join(plans, profile);
+      return joined === null ? 'again' : await this.#sync(joined, plans, profile);
     } catch (cause) {
       const error = asEscapementError(cause);
       if (!isPassing(error)) throw error;
@@ -251,12 +281,13 @@ export class GroupMember {
   }
 
   /** Null: to be tried again. Throws what the round treats: passing errors and those that end us. */
-  async #join(plans: readonly TaskPlan[]): Promise<Joined | null> {
+  async #join(plans: readonly TaskPlan[], profile: MemberProfile): Promise<Joined | null> {
     const { topics } = this.#options;
     // What is let go from here on is for the round after this one.
     this.#rejoinGate.shut();
-    const claims = this.#ownership.claims();
-    const metadata = subscriptionOf(topics, plans, claims, this.#generation);
+    const claims = this.#first === 'forced' ? this.#inherited : this.#ownership.claims();
+    const generation = this.#generation;
+    const metadata = subscriptionOf({ topics, plans, profile, claims, generation });
     const joined = await this.#requests.join(this.#memberId, metadata);
     if (!this.#isOpen) return null;
     switch (joined.errorCode) {
@@ -285,10 +316,15 @@ export class GroupMember {
     this.#heartbeats.contact(this.#stalls.awakeAt);
     this.#enter('syncing');
     this.#membershipGate.open();
+    this.#turns.open();
     return joined;
   }
 
-  async #sync(joined: Joined, plans: readonly TaskPlan[]): Promise<'synced' | 'again'> {
+  async #sync(
+    joined: Joined,
+    plans: readonly TaskPlan[],
+    profile: MemberProfile,
+  ): Promise<'synced' | 'again'> {
     const { log, ports } = this.#options;
     const assignments = joined.members === null ? [] : assignmentsFor(joined.members, plans, log);
     const sentAt = ports.clock.monotonic();
@@ -309,45 +345,69 @@ export class GroupMember {
         throw this.#errors.refusal(answer.errorCode, 'SyncGroup');
     }
     this.#heartbeats.contact(sentAt);
-    return this.#receive(answer.assignment, plans);
+    const given = assignedIn(answer.assignment);
+    if (given !== null && this.#isInherited(given, profile)) return this.#inherit(given, profile);
+    if (given !== null && given.refusal !== null) {
+      // We hold nothing, and nobody should wait for our session to end.
+      await this.#requests.leave(joined.memberId, 'group').catch(() => {});
+      throw this.#errors.otherTopology(given.refusal);
+    }
+    this.#receive(given, profile);
+    return 'synced';
   }
 
-  #receive(assignment: Buffer, plans: readonly TaskPlan[]): 'synced' | 'again' {
+  #receive(given: AssignmentData | null, profile: MemberProfile): void {
     const { listener, log, groupId } = this.#options;
-    const given = tasksIn(assignment);
-    const ids = plans.map(({ id }) => id);
-    const known = new Set(ids);
+    const generation = this.#generation;
     const tasks = given?.tasks ?? [];
-    const foreign = tasks.filter((id) => !known.has(id));
-    const differs = given !== null && given.fingerprint !== fingerprintOf(ids);
-    // A newcomer claims nothing, so that nothing can be revoked from it.
-    const inherited = differs || (given !== null && given.revoked > 0);
-    if (inherited && this.#first === 'awaited' && this.#options.instanceId !== null) {
-      // A static member got the assignment of the process before it: made for another topology, or
-      // one that revoked tasks which that process did not live to let go, so that without another
-      // rebalance they would be nobody's. The generation in our metadata has changed by now, so
-      // that joining again makes one.
-      this.#first = 'forced';
-      log.info({ groupId, foreign }, 'assignment of the process before: forcing a rebalance');
-      return 'again';
-    }
+    const known = canRun(profile);
+    const foreign = tasks.filter((task) => !known(task));
     if (foreign.length > 0) {
       throw this.#errors.otherTopology(
         `this instance was given the tasks ${foreign.join(', ')}, which its own does not have`,
       );
     }
-    if (differs) log.warn({ groupId }, 'the leader of the group runs another set of tasks');
-    const { added, revoked } = this.#ownership.receive(tasks, this.#generation);
-    const generation = this.#generation;
+    const { added, revoked } = this.#ownership.receive(tasks, generation);
     log.info({ groupId, generation, tasks, added, revoked: revoked.map(idOf) }, 'tasks assigned');
     this.#first = 'received';
+    this.#inherited = [];
+    this.#hosts = given?.hosts ?? [];
     this.#enter('stable');
     this.#stableGate.open();
     this.#heartbeats.begin();
     listener.assigned(added, generation);
     if (revoked.length > 0) void this.#revoke(revoked);
     this.#firstAssignment.open();
-    return 'synced';
+  }
+
+  /**
+   * A static member that comes back gets, without a rebalance, what the process before it was given.
+   * That cannot stand when it was given to somebody who looked otherwise (another topology, host or
+   * schemas), or took tasks away which that process did not live to let go: without another
+   * rebalance they would be nobody's. A newcomer claims nothing, so that nothing can be revoked
+   * from it.
+   */
+  #isInherited(given: AssignmentData, profile: MemberProfile): boolean {
+    if (this.#first !== 'awaited' || this.#options.instanceId === null) return false;
+    return given.profile !== profileHash(profile) || given.revoked > 0;
+  }
+
+  /** Claims what was given, so that it moves to nobody, and makes a rebalance. */
+  #inherit({ tasks }: AssignmentData, profile: MemberProfile): 'again' {
+    const { log, groupId } = this.#options;
+    const generation = this.#generation;
+    this.#first = 'forced';
+    this.#inherited = tasks
+      .filter(canRun(profile))
+      .map((task) => ({ task, generation, since: generation }));
+    // Our metadata has another generation by now, which the broker does not let pass (KIP-345).
+    log.info({ groupId, tasks }, 'assignment of the process before: forcing a rebalance');
+    return 'again';
+  }
+
+  #profile(plans: readonly TaskPlan[]): MemberProfile {
+    const { host, fingerprint, schemas } = this.#options;
+    return profileOf(plans, { host, fingerprint, schemas: schemas() });
   }
 
   /** Runs beside everything else, heartbeats and further rebalances included. */
@@ -408,8 +468,10 @@ export class GroupMember {
     this.#life += 1;
     this.#generation = -1;
     this.#ownership.clear();
+    this.#inherited = [];
     this.#heartbeats.rest();
     if (this.#state !== 'joining') this.#enter('lost');
+    this.#turns.turnAway(reason);
     this.#membershipGate.turnAway(reason);
     this.#stableGate.turnAway(reason);
     for (const reject of this.#waitingForProof) reject(reason);
@@ -444,6 +506,7 @@ export class GroupMember {
     this.#heartbeats.rest();
     this.#stalls.end();
     for (const gate of [
+      this.#turns,
       this.#membershipGate,
       this.#stableGate,
       this.#rejoinGate,

@@ -10,7 +10,7 @@
  * I2. A running task is in every assignment that was received since it began.
  * I3. What began before `clear` has no effect on what begins after it.
  */
-import type { Claim } from './subscription.ts';
+import type { Claim } from './member-words.ts';
 
 export interface OwnedTask {
   readonly id: string;
@@ -37,7 +37,11 @@ export class Ownership {
 
   /** What joins the group with us. */
   claims(): Claim[] {
-    return [...this.#tasks.values()].map(({ id, last }) => ({ task: id, generation: last }));
+    return [...this.#tasks.values()].map(({ id, last, since }) => ({
+      task: id,
+      generation: last,
+      since,
+    }));
   }
 
   receive(assigned: readonly string[], generation: number): Received {

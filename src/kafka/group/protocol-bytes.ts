@@ -39,6 +39,12 @@ export class ByteWriter {
     return this;
   }
 
+  /** As many bytes as the reader asks for. */
+  raw(value: Buffer): this {
+    this.#parts.push(value);
+    return this;
+  }
+
   array<T>(values: readonly T[], write: (value: T) => void): this {
     this.int32(values.length);
     for (const value of values) write(value);
@@ -95,6 +101,11 @@ export class ByteReader {
   bytes(): Buffer | null {
     const length = this.int32();
     if (length < 0) return null;
+    const start = this.#take(length);
+    return this.#buffer.subarray(start, start + length);
+  }
+
+  raw(length: number): Buffer {
     const start = this.#take(length);
     return this.#buffer.subarray(start, start + length);
   }

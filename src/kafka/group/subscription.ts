@@ -2,18 +2,12 @@
  * What members of a group tell one another: Kafka's consumer protocol, versions 0 to 3.
  *
  * The outer messages are the standard ones, so that the broker knows which topics are read (it would
- * expire the offsets of others) and ordinary tools show who owns which partition. Our own content,
- * tasks and claims, travels as their user data.
+ * expire the offsets of others) and ordinary tools show who owns which partition. Our own content
+ * travels as their user data (`member-words.ts`).
  */
 import { EscapementError } from '../../errors.ts';
 import type { TopicPartition } from '../topic-partition.ts';
 import { ByteReader, ByteWriter } from './protocol-bytes.ts';
-
-/** A task that a member runs, and the last generation that assigned it to it. */
-export interface Claim {
-  readonly task: string;
-  readonly generation: number;
-}
 
 export interface Subscription {
   readonly topics: readonly string[];
@@ -31,19 +25,8 @@ export interface Assignment {
   readonly userData: Buffer | null;
 }
 
-/** Our part of an assignment. */
-export interface AssignedTasks {
-  readonly tasks: readonly string[];
-  /** Of the leader's set of tasks: members of one topology agree on it. */
-  readonly fingerprint: number;
-  /** How many tasks that the member claimed are not among `tasks`: it lets go and joins again. */
-  readonly revoked: number;
-}
-
 type Version = 0 | 1 | 2 | 3;
 const VERSION_MAX = 3;
-/** Of our user data. */
-const LAYOUT = 1;
 
 export function encodeSubscription(version: Version, subscription: Subscription): Buffer {
   const { topics, userData, ownedPartitions, generation, rackId } = subscription;
@@ -81,59 +64,12 @@ export function decodeAssignment(buffer: Buffer): Assignment {
   return { partitions: readPartitions(reader), userData: reader.bytes() };
 }
 
-export function encodeClaims(claims: readonly Claim[]): Buffer {
-  const writer = new ByteWriter().int8(LAYOUT);
-  return writer
-    .array(claims, ({ task, generation }) => writer.string(task).int32(generation))
-    .done();
-}
-
-export function decodeClaims(userData: Buffer | null): Claim[] {
-  if (userData === null) return [];
-  const reader = new ByteReader(userData);
-  checkLayout(reader);
-  return reader.array(() => ({ task: reader.string(), generation: reader.int32() }));
-}
-
-export function encodeTasks({ tasks, fingerprint, revoked }: AssignedTasks): Buffer {
-  const writer = new ByteWriter().int8(LAYOUT).int32(fingerprint).int32(revoked);
-  return writer.array(tasks, (task) => writer.string(task)).done();
-}
-
-export function decodeTasks(userData: Buffer | null): AssignedTasks | null {
-  if (userData === null) return null;
-  const reader = new ByteReader(userData);
-  checkLayout(reader);
-  const fingerprint = reader.int32();
-  const revoked = reader.int32();
-  return { fingerprint, revoked, tasks: reader.array(() => reader.string()) };
-}
-
-/** FNV-1a over the sorted ids: equal for equal sets. */
-export function fingerprintOf(tasks: readonly string[]): number {
-  let hash = 0x811c9dc5;
-  for (const byte of Buffer.from([...tasks].sort().join('\n'), 'utf8')) {
-    hash = Math.imul(hash ^ byte, 0x01000193);
-  }
-  return hash | 0;
-}
-
 function versionOf(reader: ByteReader): number {
   const version = reader.int16();
   if (version < 0) {
     throw new EscapementError('PROTOCOL_MALFORMED', `Group metadata has version ${version}.`);
   }
   return Math.min(version, VERSION_MAX);
-}
-
-function checkLayout(reader: ByteReader): void {
-  const layout = reader.int8();
-  if (layout === LAYOUT) return;
-  throw new EscapementError(
-    'PROTOCOL_MALFORMED',
-    `A member of the group sent user data of layout ${layout}; this version reads ${LAYOUT}. ` +
-      `Members of one group must run compatible versions of escapement.`,
-  );
 }
 
 function writePartitions(writer: ByteWriter, partitions: readonly TopicPartition[]): void {

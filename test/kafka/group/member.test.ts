@@ -1,5 +1,7 @@
 import { createRequire } from 'node:module';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { assignedIn } from '../../../src/kafka/group/assignment-round.ts';
+import { GroupRequests } from '../../../src/kafka/group/group-requests.ts';
 import { heartbeat } from '../../../src/kafka/protocol/heartbeat.ts';
 import { joinGroup } from '../../../src/kafka/protocol/join-group.ts';
 import { syncGroup } from '../../../src/kafka/protocol/sync-group.ts';
@@ -10,6 +12,9 @@ import { Stage, shared, TASKS, until } from './members.ts';
 
 // kafkajs stands for any other tool that looks at the group.
 const { AssignerProtocol }: typeof import('kafkajs') = createRequire(import.meta.url)('kafkajs');
+
+/** The input of `orders` under another name. */
+const MOVED = [{ id: 'moved_0', inputs: [{ topic: 'orders', partition: 0 }], changelogs: [] }];
 
 let stage: Stage;
 
@@ -171,17 +176,50 @@ describe('a static member', () => {
     await shared([2, 2], [again, b]);
   });
 
-  test('of another topology than the leader is refused', async () => {
+  test('whose topology has moved an input is refused while the old one lives, and leaves', async () => {
     const a = await stage.joined({ name: 'a', instanceId: 'i-a' });
     const b = await stage.joined({ name: 'b', instanceId: 'i-b' });
     await shared([2, 2], [a, b]);
     b.transport.stop();
     b.owned.clear();
-    const again = stage.member({ name: 'b2', instanceId: 'i-b', tasks: ['rates_0'] });
+    const again = stage.member({ name: 'b2', instanceId: 'i-b', plans: MOVED });
     const error = await failure(again.member.start());
     expect([error.code, error.decision]).toEqual(['TOPOLOGY_INVALID', 'stop']);
-    expect(error.message).toMatch(/orders_\d, orders_\d/);
+    expect(error.message).toContain(
+      'orders belongs to sub-topology orders there and to moved here',
+    );
     expect(again.failures).toEqual([]);
+    // At once: its session of 400 ms, which was not touched, does not keep what it cannot run.
+    await shared([4], [a]);
+    expect(groupView().members()).toHaveLength(1);
+  });
+
+  test('with another host forces a rebalance, and every task stays where it is', async () => {
+    const a = await stage.joined({ name: 'a', instanceId: 'i-a', host: 'a:1' });
+    const b = await stage.joined({ name: 'b', instanceId: 'i-b', host: 'b:1' });
+    await shared([2, 2], [a, b]);
+    const { generation } = groupView();
+    const had = b.tasks;
+    b.transport.stop();
+    b.owned.clear();
+    const again = await stage.joined({ name: 'b2', instanceId: 'i-b', host: 'b:2' });
+    expect(again.tasks).toEqual(had);
+    expect(groupView().generation).toBe(generation + 1);
+    await until(
+      () => a.member.hosts.some(({ host }) => host === 'b:2'),
+      () => a.member.hosts,
+    );
+    expect(a.events.filter((event) => event.startsWith('revoked'))).toHaveLength(1);
+    for (const { member } of [a, again]) {
+      const hosts = new Map(member.hosts.map(({ host, tasks }) => [host, [...tasks].sort()]));
+      expect(hosts).toEqual(
+        new Map([
+          ['a:1', a.tasks],
+          ['b:2', had],
+        ]),
+      );
+    }
+    noOverlaps();
   });
 
   test('is stopped by a newer process with its instance id, and says so', async () => {
@@ -199,6 +237,55 @@ describe('a static member', () => {
     await sleep(100);
     expect(young.failures).toEqual([]);
     expect(young.tasks).toEqual(TASKS);
+  });
+});
+
+describe('members of different topologies', () => {
+  test('each run what they know, while no topic belongs to another sub-topology', async () => {
+    const a = await stage.joined({ name: 'a' });
+    const b = await stage.joined({ name: 'b', tasks: [...TASKS, 'rates_0', 'rates_1'] });
+    await shared([3, 3], [a, b]);
+    expect(a.tasks.every((task) => task.startsWith('orders'))).toBe(true);
+    expect([...a.tasks, ...b.tasks].sort()).toEqual([...TASKS, 'rates_0', 'rates_1'].sort());
+    expect([...a.failures, ...b.failures]).toEqual([]);
+    noOverlaps();
+  });
+
+  test('do not: the newcomer is refused, stops with the reason and costs the others nothing', async () => {
+    const a = await stage.joined({ name: 'a' });
+    const b = stage.member({ name: 'b', plans: MOVED });
+    const error = await failure(b.member.start());
+    expect([error.code, error.decision]).toEqual(['TOPOLOGY_INVALID', 'stop']);
+    await until(
+      () => groupView().members().length === 1 && a.member.state === 'stable',
+      () => a.member.state,
+    );
+    expect([a.events, a.failures]).toEqual([[`assigned ${TASKS.join(' ')}`], []]);
+    await a.member.stop({ leave: 'leave' });
+    const alone = await stage.joined({ name: 'c', plans: MOVED });
+    expect(alone.tasks).toEqual(['moved_0']);
+  });
+
+  test('one of which writes nonsense into the group: it gets nothing, the others go on', async () => {
+    const a = await stage.joined({ name: 'a' });
+    const foreign = new GroupRequests({
+      cluster: stage.over.process().cluster,
+      groupId: 'billing',
+      instanceId: 'foreign',
+      sessionTimeoutMs: 5_000,
+      rebalanceTimeoutMs: 5_000,
+    });
+    const { memberId, generation } = await foreign.join('', Buffer.from('nonsense'));
+    const { assignment } = await foreign.sync(generation, memberId, []);
+    expect(assignedIn(assignment)).toMatchObject({
+      tasks: [],
+      refusal: expect.stringContaining('metadata'),
+    });
+    await until(
+      () => a.member.state === 'stable' && a.member.generation === generation,
+      () => a.member.state,
+    );
+    expect([a.events, a.failures]).toEqual([[`assigned ${TASKS.join(' ')}`], []]);
   });
 });
 

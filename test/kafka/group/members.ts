@@ -11,6 +11,9 @@ export interface MemberOptions {
   readonly name: string;
   readonly instanceId?: string | null;
   readonly tasks?: readonly string[];
+  /** Instead of tasks whose sub-topology is called after their input. */
+  readonly plans?: readonly TaskPlan[];
+  readonly host?: string;
   readonly plan?: FaultPlan;
   /** Awaited before a revocation is done. */
   readonly revoking?: (ids: readonly string[]) => Promise<void>;
@@ -23,7 +26,7 @@ export const TASKS = ['orders_0', 'orders_1', 'orders_2', 'orders_3'];
 
 function planOfTask(id: string): TaskPlan {
   const [topic, partition] = id.split('_') as [string, string];
-  return { id, partitions: [{ topic, partition: Number(partition) }] };
+  return { id, inputs: [{ topic, partition: Number(partition) }], changelogs: [] };
 }
 
 export class Told {
@@ -49,7 +52,10 @@ export class Told {
       groupId: 'billing',
       instanceId: options.instanceId ?? null,
       topics: ['orders'],
-      tasks: () => Promise.resolve((options.tasks ?? TASKS).map(planOfTask)),
+      tasks: async () => options.plans ?? (options.tasks ?? TASKS).map(planOfTask),
+      fingerprint: 'test',
+      host: options.host ?? null,
+      schemas: () => new Map(),
       sessionTimeoutMs: options.sessionTimeoutMs ?? 400,
       heartbeatIntervalMs: options.heartbeatIntervalMs ?? 25,
       rebalanceTimeoutMs: options.rebalanceTimeoutMs ?? 3_000,

@@ -19,11 +19,11 @@ test('a revoked task is claimed until it is released, with the generation that l
   ownership.receive(['a_0', 'a_1'], 3);
   const { revoked } = ownership.receive(['a_0'], 4);
   expect(ownership.claims()).toEqual([
-    { task: 'a_0', generation: 4 },
-    { task: 'a_1', generation: 3 },
+    { task: 'a_0', generation: 4, since: 3 },
+    { task: 'a_1', generation: 3, since: 3 },
   ]);
   expect(ownership.release(revoked)).toEqual([]);
-  expect(ownership.claims()).toEqual([{ task: 'a_0', generation: 4 }]);
+  expect(ownership.claims()).toEqual([{ task: 'a_0', generation: 4, since: 3 }]);
 });
 
 test('a task given back while it is being revoked begins anew at its release', () => {

@@ -4,14 +4,9 @@ import { describe, expect, test } from 'vitest';
 import { EscapementError } from '../../../src/errors.ts';
 import {
   decodeAssignment,
-  decodeClaims,
   decodeSubscription,
-  decodeTasks,
   encodeAssignment,
-  encodeClaims,
   encodeSubscription,
-  encodeTasks,
-  fingerprintOf,
 } from '../../../src/kafka/group/subscription.ts';
 
 // kafkajs as the second reader of the standard messages.
@@ -100,7 +95,7 @@ describe('an assignment', () => {
         { topic: 'orders', partition: 3 },
         { topic: 'rates', partition: 0 },
       ],
-      userData: encodeTasks({ tasks: ['orders_0', 'orders_3'], fingerprint: 1, revoked: 0 }),
+      userData: Buffer.from([1, 1, 2]),
     });
     const { assignment } = AssignerProtocol.MemberAssignment.decode(encoded)!;
     expect(assignment).toEqual({ orders: [0, 3], rates: [0] });
@@ -108,47 +103,22 @@ describe('an assignment', () => {
 
   test('of no bytes is empty', () => {
     expect(decodeAssignment(Buffer.alloc(0))).toEqual({ partitions: [], userData: null });
-    expect(decodeTasks(null)).toBeNull();
   });
 });
 
-describe('user data', () => {
-  test('carries claims and tasks', () => {
-    const claims = fc.array(fc.record({ task: name, generation: int32 }), { maxLength: 5 });
-    fc.assert(
-      fc.property(claims, (given) => {
-        expect(decodeClaims(encodeClaims(given))).toEqual(given);
-      }),
-    );
-    fc.assert(
-      fc.property(fc.array(name, { maxLength: 5 }), int32, fc.nat(9), (...parts) => {
-        const [tasks, fingerprint, revoked] = parts;
-        const given = { tasks, fingerprint, revoked };
-        expect(decodeTasks(encodeTasks(given))).toEqual(given);
-      }),
-    );
-  });
-
-  test('of foreign bytes is refused, never read for ever or without bound', () => {
-    fc.assert(
-      fc.property(bytes, (foreign) => {
-        for (const read of [decodeSubscription, decodeAssignment, decodeClaims, decodeTasks]) {
-          try {
-            read(foreign);
-          } catch (cause) {
-            expect(cause).toBeInstanceOf(EscapementError);
-            expect(cause).toMatchObject({ code: 'PROTOCOL_MALFORMED' });
-          }
+test('foreign bytes are refused, never read for ever or without bound', () => {
+  fc.assert(
+    fc.property(bytes, (foreign) => {
+      for (const read of [decodeSubscription, decodeAssignment]) {
+        try {
+          read(foreign);
+        } catch (cause) {
+          expect(cause).toBeInstanceOf(EscapementError);
+          expect(cause).toMatchObject({ code: 'PROTOCOL_MALFORMED' });
         }
-      }),
-    );
-    const endless = Buffer.from([1, 0x7f, 0xff, 0xff, 0xff]);
-    expect(() => decodeClaims(endless)).toThrow('an array of 2147483647');
-    expect(() => decodeClaims(Buffer.from([2]))).toThrow('layout 2');
-  });
-
-  test('has one fingerprint per set of tasks', () => {
-    expect(fingerprintOf(['a_1', 'a_0'])).toBe(fingerprintOf(['a_0', 'a_1']));
-    expect(fingerprintOf(['a_0'])).not.toBe(fingerprintOf(['a_0', 'a_1']));
-  });
+      }
+    }),
+  );
+  const endless = Buffer.from([0, 1, 0x7f, 0xff, 0xff, 0xff]);
+  expect(() => decodeSubscription(endless)).toThrow('an array of 2147483647');
 });
