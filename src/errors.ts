@@ -39,6 +39,16 @@ export const ERRORS = {
     decision: 'retry',
     mend: 'Check the broker address, TLS and SASL settings, and that the broker runs.',
   },
+  AUTHENTICATION_FAILED: {
+    meaning: 'The broker refused who we say we are, or there was nothing to say.',
+    decision: 'stop',
+    mend: 'Check mechanism, user name, password or token of the kafkajs option `sasl`.',
+  },
+  TLS_FAILED: {
+    meaning: 'A TLS connection was refused: by us for its certificate, or by the broker for ours.',
+    decision: 'stop',
+    mend: 'Check `ca`, `cert` and `key` of the kafkajs option `ssl`, and the certificate named.',
+  },
   REQUEST_FATE_UNKNOWN: {
     meaning: 'A request timed out or its connection was lost after it may have been sent.',
     decision: 'indefinite',
@@ -222,11 +232,29 @@ export class EscapementError extends Error {
   readonly at: Coordinates;
 
   constructor(code: ErrorCode, message: string, options: ErrorOptions = {}) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    super(printable(message), options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
     this.decision = options.decision ?? ERRORS[code].decision;
     this.at = options.at ?? {};
   }
+}
+
+/** C0 and C1 controls but the line feed, line and paragraph separators, marks that turn text around. */
+const UNPRINTABLE =
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it is about
+  /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+const USER_IN_URL = /(\b[a-z][a-z0-9+.-]*:\/\/)[^\s/@'"]+@/gi;
+
+/**
+ * Text that may hold what somebody else wrote (names, broker messages, user errors), fit for a log
+ * and a terminal: no control character survives, no line of it can pass for a line of the log, and
+ * the user and password of a URL are left out.
+ */
+export function printable(text: string): string {
+  return text
+    .replace(UNPRINTABLE, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`)
+    .replace(/\n(?! {2})/g, '\n  ')
+    .replace(USER_IN_URL, '$1[redacted]@');
 }
 
 /** Throws `INVARIANT_VIOLATED` (or `code`) with the values when the condition does not hold. */

@@ -14,11 +14,7 @@ export class MemberErrors {
   refusal(code: number, request: string): EscapementError {
     const instanceId = this.#instanceId;
     const as = instanceId === null ? '' : ` as instance '${instanceId}'`;
-    const right =
-      code === KafkaErrorCode.GROUP_AUTHORIZATION_FAILED
-        ? ` needs Read on group '${this.#groupId}'`
-        : '';
-    return brokerError(code, `${request} of group '${this.#groupId}'${as}${right}`);
+    return brokerError(code, `${request} of group '${this.#groupId}'${as}`);
   }
 
   forgotten(request: string): EscapementError {

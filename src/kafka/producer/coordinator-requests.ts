@@ -56,7 +56,6 @@ interface Question<Req, Res> extends Place {
   readonly api: Api<Req, Res>;
   readonly body: Req;
   readonly range: VersionRange;
-  readonly topicRight: 'Read' | 'Write';
   readonly refusal: (answer: Res) => Refusal | null;
 }
 
@@ -110,7 +109,6 @@ export class CoordinatorRequests {
         producerEpoch: -1,
       },
       range: ANY,
-      topicRight: 'Write',
       refusal: ofCode,
     });
     this.#version = await this.#versionNow(exchange);
@@ -147,7 +145,6 @@ export class CoordinatorRequests {
         v3AndBelowTopics: partitionsByTopic(partitions),
       },
       range: ANY,
-      topicRight: 'Write',
       refusal: (answer) => addPartitionsRefusal(answer, partitions.length),
     });
   }
@@ -159,7 +156,6 @@ export class CoordinatorRequests {
       api: addOffsetsToTxn,
       body: { transactionalId: this.#transactionalId, ...identity, groupId },
       range: ANY,
-      topicRight: 'Read',
       refusal: ofCode,
     });
   }
@@ -184,7 +180,6 @@ export class CoordinatorRequests {
         topics: offsetsByTopic(offsets),
       },
       range: RANGES[this.#version].txnOffsetCommit,
-      topicRight: 'Read',
       refusal: (answer) => offsetsRefusal(answer, offsets.partitions.length),
     });
   }
@@ -209,7 +204,6 @@ export class CoordinatorRequests {
         committed: result === 'commit',
       },
       range: RANGES[this.#version].endTxn,
-      topicRight: 'Write',
       refusal: ofCode,
     });
     if (this.#version === 1) return identity;
@@ -260,11 +254,7 @@ export class CoordinatorRequests {
     if (decisionOn(refusal.code) === 'retry' && movedCoordinator(refusal.code)) {
       this.#forgetNode(question);
     }
-    throw refusalError(what, refusal, {
-      topic: question.topicRight,
-      transactionalId: this.#transactionalId,
-      groupId: question.key,
-    });
+    throw refusalError(what, refusal);
   }
 
   #knownNode({ kind, key }: Place): number {

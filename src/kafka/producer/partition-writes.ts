@@ -235,8 +235,9 @@ export class PartitionWrites {
 
   #refused(refusal: Refusal): EscapementError {
     const { transactionalId } = this.#options;
-    const rights = { topic: 'Write', transactionalId: transactionalId ?? '', groupId: '' } as const;
-    return refusalError('Produce', refusal, rights);
+    const what =
+      transactionalId === null ? 'Produce' : `Produce of transaction '${transactionalId}'`;
+    return refusalError(what, refusal);
   }
 
   #forgetLeader(place: PartitionSequence): void {

@@ -17,13 +17,6 @@ export interface Refusal {
   readonly at: Coordinates;
 }
 
-/** What a request needs a right for, to name it when it is refused. */
-export interface Rights {
-  readonly topic: 'Read' | 'Write';
-  readonly transactionalId: string;
-  readonly groupId: string;
-}
-
 /** The gravest first: what happens next must suit all failures of a step. */
 const GRAVITY: Readonly<Record<Decision, number>> = {
   fenced: 7,
@@ -66,30 +59,10 @@ export function incomplete(answered: number, asked: number): Refusal | null {
   return answered >= asked ? null : { code: KafkaErrorCode.UNKNOWN_SERVER_ERROR, at: {} };
 }
 
-export function refusalError(what: string, refusal: Refusal, rights: Rights): EscapementError {
-  const right = rightFor(refusal, rights);
+export function refusalError(what: string, refusal: Refusal): EscapementError {
   const place =
     refusal.at.topic === undefined ? '' : ` (${refusal.at.topic}-${refusal.at.partition})`;
-  return brokerError(
-    refusal.code,
-    `${what}${place}${right === null ? '' : ` needs ${right}`}`,
-    refusal.at,
-  );
-}
-
-function rightFor({ code, at }: Refusal, rights: Rights): string | null {
-  switch (code) {
-    case KafkaErrorCode.TOPIC_AUTHORIZATION_FAILED:
-      return `${rights.topic} on topic '${at.topic ?? '?'}'`;
-    case KafkaErrorCode.GROUP_AUTHORIZATION_FAILED:
-      return `Read on group '${rights.groupId}'`;
-    case KafkaErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
-      return `Write on transactional id '${rights.transactionalId}'`;
-    case KafkaErrorCode.CLUSTER_AUTHORIZATION_FAILED:
-      return 'IdempotentWrite on the cluster';
-    default:
-      return null;
-  }
+  return brokerError(refusal.code, `${what}${place}`, refusal.at);
 }
 
 /** The error of a lookup: it changed nothing, so it may be repeated even if its fate is unknown. */

@@ -3,6 +3,7 @@
  */
 import { type Coordinates, type Decision, type ErrorCode, EscapementError } from '../../errors.ts';
 import { ERROR_TABLE } from './error-table.ts';
+import { rightNeeded } from './rights.ts';
 
 type KafkaErrorName = keyof typeof ERROR_TABLE;
 
@@ -37,7 +38,9 @@ const CODES: ReadonlyMap<number, ErrorCode> = new Map<number, ErrorCode>([
   [KafkaErrorCode.GROUP_AUTHORIZATION_FAILED, 'NOT_AUTHORIZED'],
   [KafkaErrorCode.CLUSTER_AUTHORIZATION_FAILED, 'NOT_AUTHORIZED'],
   [KafkaErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, 'NOT_AUTHORIZED'],
-  [KafkaErrorCode.SASL_AUTHENTICATION_FAILED, 'NOT_AUTHORIZED'],
+  [KafkaErrorCode.SASL_AUTHENTICATION_FAILED, 'AUTHENTICATION_FAILED'],
+  [KafkaErrorCode.UNSUPPORTED_SASL_MECHANISM, 'AUTHENTICATION_FAILED'],
+  [KafkaErrorCode.ILLEGAL_SASL_STATE, 'AUTHENTICATION_FAILED'],
 ]);
 
 /** A broker's answer with an error code. Look at `kafkaCode`; `decision` is per code. */
@@ -60,8 +63,18 @@ const UNKNOWN: KafkaError = {
   mend: 'The broker is newer than escapement: look the code up in its documentation.',
 };
 
-/** `what` names the request and what it was for: `TxnOffsetCommit of group billing`. */
+/**
+ * `what` names the request first and then what it was for: `TxnOffsetCommit of group 'billing'`. Of a
+ * refusal for lack of a right, the message names which right on which resource.
+ */
 export function brokerError(code: number, what: string, at: Coordinates = {}): BrokerError {
   const kafka = KAFKA_ERRORS.get(code) ?? UNKNOWN;
-  return new BrokerError(code, kafka, `${what}: ${kafka.name} (${code}). ${kafka.mend}`, at);
+  const right = rightNeeded(code, what, at);
+  const needs = right === null ? '' : ` needs ${right}`;
+  return new BrokerError(
+    code,
+    kafka,
+    `${what}${needs}: ${kafka.name} (${code}). ${kafka.mend}`,
+    at,
+  );
 }

@@ -22,8 +22,10 @@ import { EscapementError } from '../../errors.ts';
 import type { Timer, Timers } from '../../ports.ts';
 import { APIS } from '../protocol/apis.ts';
 import { isFlexible } from '../protocol/codec.ts';
+import { connectionError, type LinkState } from './connection-error.ts';
 import type { KafkajsBroker, KafkajsConnection, KafkajsConnectionPool } from './kafkajs-shape.ts';
-import { type Lane, TransportError, type TransportRequest } from './transport.ts';
+import type { Secrets } from './secrets.ts';
+import { type Fate, type Lane, TransportError, type TransportRequest } from './transport.ts';
 
 /** Time for TCP, TLS, ApiVersions and SASL together. */
 const OPEN_LIMIT_MS = 10_000;
@@ -45,6 +47,7 @@ export interface LinkOptions {
   readonly pool: KafkajsConnectionPool;
   readonly lane: Lane;
   readonly timers: Timers;
+  readonly secrets: Secrets;
   /** Called once, before any request of the link is rejected. */
   readonly onClosed: (link: KafkajsLink) => void;
 }
@@ -57,9 +60,12 @@ export class KafkajsLink {
   readonly opened: Promise<void>;
   readonly #connection: KafkajsConnection;
   readonly #timers: Timers;
+  readonly #secrets: Secrets;
   readonly #onClosed: (link: KafkajsLink) => void;
   readonly #calls = new Set<Call>();
-  #state: 'connecting' | 'open' | 'closed' = 'connecting';
+  #state: LinkState = 'connecting';
+  /** Requests that were answered, but those that a broker answers before it knows who asks. */
+  #served = 0;
   #openTimer: Timer | null = null;
   #openFailed: (error: EscapementError) => void = () => {};
 
@@ -68,6 +74,7 @@ export class KafkajsLink {
     this.port = options.pool.port;
     this.lane = options.lane;
     this.#timers = options.timers;
+    this.#secrets = options.secrets;
     this.#onClosed = options.onClosed;
     this.#connection = options.pool.pool[0] as KafkajsConnection;
     this.opened = new Promise((resolve, reject) => {
@@ -87,7 +94,7 @@ export class KafkajsLink {
     );
   }
 
-  get state(): 'connecting' | 'open' | 'closed' {
+  get state(): LinkState {
     return this.#state;
   }
 
@@ -171,6 +178,7 @@ export class KafkajsLink {
   #answered(call: Call, payload: unknown): void {
     if (!this.#calls.delete(call)) return;
     call.timer?.cancel();
+    if (call.request.apiKey !== API_VERSIONS) this.#served++;
     if (Buffer.isBuffer(payload)) {
       const { apiKey, apiVersion } = call.request;
       // KIP-511: the ApiVersions response keeps header v0, so that any client can read it.
@@ -183,24 +191,10 @@ export class KafkajsLink {
     }
   }
 
-  #failure(reason: unknown, fate: 'never-sent' | 'unknown', state: string): EscapementError {
-    const why = reason instanceof Error ? reason.message : String(reason);
-    if (reason instanceof EscapementError && !(reason instanceof TransportError)) return reason;
-    if (isAuthenticationFailure(reason)) {
-      return new EscapementError(
-        'NOT_AUTHORIZED',
-        `The broker at ${this.address} refused the login: ${why}. ` +
-          'Check mechanism, user name and password of `sasl`, and whether the listener wants TLS.',
-        { cause: reason },
-      );
-    }
-    const hint = state === 'connecting' ? ` ${connectHint(reason)}` : '';
-    const what = state === 'connecting' ? 'No connection to' : 'Connection to';
-    return new TransportError(
-      fate,
-      `${what} ${this.address} (${this.lane}): ${why}.${hint}`,
-      reason,
-    );
+  #failure(reason: unknown, fate: Fate, state: LinkState): EscapementError {
+    const { address, lane } = this;
+    const secrets = this.#secrets;
+    return connectionError({ reason, fate, state, address, lane, secrets, served: this.#served });
   }
 }
 
@@ -211,27 +205,6 @@ function asItIs(payload: Buffer): Buffer {
 function nameOf(request: TransportRequest): string {
   const name = APIS.get(request.apiKey)?.name ?? `api ${request.apiKey}`;
   return `${name} v${request.apiVersion}`;
-}
-
-function isAuthenticationFailure(reason: unknown): boolean {
-  const { name, type } = (reason ?? {}) as { name?: unknown; type?: unknown };
-  return (
-    name === 'KafkaJSSASLAuthenticationError' ||
-    type === 'SASL_AUTHENTICATION_FAILED' ||
-    type === 'UNSUPPORTED_SASL_MECHANISM' ||
-    type === 'ILLEGAL_SASL_STATE'
-  );
-}
-
-function connectHint(reason: unknown): string {
-  const code = (reason as { code?: unknown } | null)?.code;
-  if (code === 'ECONNREFUSED')
-    return 'Nothing listens there: is the broker running at this address?';
-  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return 'The host name does not resolve.';
-  return (
-    'Is it a Kafka listener of the expected kind? A TLS listener needs `ssl`, ' +
-    'a SASL listener needs `sasl`, and a plain one closes on TLS.'
-  );
 }
 
 /** Response header v1 begins with tagged fields; brokers send none today, a future one might. */

@@ -42,6 +42,9 @@ export interface KafkajsConnection {
 export interface KafkajsConnectionPool {
   readonly host: string;
   readonly port: number;
+  /** Looked at for secrets to hide, wherever the client came from. */
+  readonly sasl?: unknown;
+  readonly ssl?: unknown;
   readonly pool: readonly KafkajsConnection[];
 }
 

@@ -14,6 +14,7 @@ import { EscapementError } from '../../errors.ts';
 import type { Ports } from '../../ports.ts';
 import type { Log } from '../../telemetry/log.ts';
 import { KafkajsLink } from './kafkajs-link.ts';
+import { checkSecurity, saslOf } from './kafkajs-security.ts';
 import {
   type ConsumerFactory,
   captureCluster,
@@ -21,6 +22,7 @@ import {
   type KafkajsCluster,
   type KafkajsConnectionPool,
 } from './kafkajs-shape.ts';
+import { Secrets } from './secrets.ts';
 import {
   type Lane,
   type Node,
@@ -40,8 +42,9 @@ export function kafkajsTransport(
   config: KafkajsConnection,
   options: { readonly ports: Ports; readonly log: Log },
 ): Transport {
-  const kafka = isClient(config) ? config : new Kafka(quiet(config, options.log));
-  return new KafkajsTransport(captureCluster(kafka), options.ports);
+  const secrets = new Secrets();
+  const kafka = isClient(config) ? config : new Kafka(quiet(config, options.log, secrets));
+  return new KafkajsTransport(captureCluster(kafka), options.ports, secrets);
 }
 
 function isClient(config: KafkajsConnection): config is Kafka {
@@ -49,7 +52,8 @@ function isClient(config: KafkajsConnection): config is Kafka {
 }
 
 /** kafkajs reports what it does to our log, at debug: errors reach the caller as errors. */
-function quiet(config: KafkaConfig, log: Log): KafkaConfig {
+function quiet(config: KafkaConfig, log: Log, secrets: Secrets): KafkaConfig {
+  checkSecurity(config, log, secrets);
   return {
     clientId: 'escapement',
     connectionTimeout: 3_000,
@@ -57,8 +61,9 @@ function quiet(config: KafkaConfig, log: Log): KafkaConfig {
     logCreator:
       () =>
       ({ namespace, label, log: entry }) =>
-        log.debug({ namespace, label, message: entry.message }, 'kafkajs'),
+        log.debug({ namespace, label, message: secrets.hide(entry.message) }, 'kafkajs'),
     ...config,
+    ...(config.sasl === undefined ? {} : { sasl: saslOf(config.sasl, secrets) }),
     enforceRequestTimeout: false,
     retry: { ...config.retry, retries: 0 },
   };
@@ -67,6 +72,7 @@ function quiet(config: KafkaConfig, log: Log): KafkaConfig {
 class KafkajsTransport implements Transport {
   readonly #cluster: KafkajsCluster;
   readonly #ports: Ports;
+  readonly #secrets: Secrets;
   readonly #nodes = new Map<number, Node>();
   readonly #links = new Map<Lane, Map<number, KafkajsLink>>();
   /** Links to bootstrap addresses, whose node id is not known. */
@@ -75,9 +81,10 @@ class KafkajsTransport implements Transport {
   readonly #building = new Map<Lane, Map<number, Promise<KafkajsLink>>>();
   #state: 'open' | 'closed' = 'open';
 
-  constructor(cluster: KafkajsCluster, ports: Ports) {
+  constructor(cluster: KafkajsCluster, ports: Ports, secrets: Secrets) {
     this.#cluster = cluster;
     this.#ports = ports;
+    this.#secrets = secrets;
   }
 
   request(node: number | 'any', request: TransportRequest): Promise<Buffer> {
@@ -207,13 +214,12 @@ class KafkajsTransport implements Transport {
         : builder.build({ host: address.host, port: address.port }));
     } catch (error) {
       // The bootstrap list is empty or invalid; or it is a function, which threw.
-      const why = error instanceof Error ? error.message : String(error);
-      if ((error as { name?: unknown }).name === 'KafkaJSConnectionError') {
-        throw new TransportError('never-sent', `The kafkajs option \`brokers\`: ${why}`, error);
+      const cause = this.#secrets.bare(error);
+      const message = `The kafkajs option \`brokers\`: ${cause.message}`;
+      if (cause.name === 'KafkaJSConnectionError') {
+        throw new TransportError('never-sent', message, cause);
       }
-      throw new EscapementError('OPTION_INVALID', `The kafkajs option \`brokers\`: ${why}`, {
-        cause: error,
-      });
+      throw new EscapementError('OPTION_INVALID', message, { cause });
     }
     if (this.#state === 'closed') {
       throw new TransportError('never-sent', 'The transport is closed.');
@@ -228,8 +234,11 @@ class KafkajsTransport implements Transport {
     onClosed: (link: KafkajsLink) => void,
   ): KafkajsLink {
     const logger = this.#cluster.rootLogger;
+    const secrets = this.#secrets;
+    secrets.learn(pool.sasl, pool.ssl);
     const broker = this.#cluster.brokerPool.createBroker({ connectionPool: pool, logger, nodeId });
-    return new KafkajsLink({ broker, pool, lane, timers: this.#ports.timers, onClosed });
+    const { timers } = this.#ports;
+    return new KafkajsLink({ broker, pool, lane, timers, secrets, onClosed });
   }
 
   /** The walk over the bootstrap list goes on for others when one request runs out of time. */

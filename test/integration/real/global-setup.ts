@@ -40,7 +40,7 @@ async function start(name: string): Promise<Lent> {
   return lent;
 }
 
-const NAMES = ['kafka-3.9.1', 'kafka-4.3.1', 'apicurio'];
+const NAMES = ['kafka-3.3.2', 'kafka-3.9.1', 'kafka-4.3.1', 'apicurio'];
 
 export default async function lend(project: TestProject): Promise<() => Promise<void>> {
   if (MISSING_REAL !== null) {

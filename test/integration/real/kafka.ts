@@ -7,7 +7,8 @@ import { Kafka, logLevel } from 'kafkajs';
 import { cached, runCommand } from './cache.ts';
 import { freePorts, type JavaProcess, startJava, untilReady } from './java-process.ts';
 
-export type KafkaVersion = '3.9.1' | '4.3.1';
+/** The oldest one supported, the last one with transactions v1, and the newest. */
+export type KafkaVersion = '3.3.2' | '3.9.1' | '4.3.1';
 
 export interface RealKafka {
   /** `127.0.0.1:port`; stays the same over restarts. */
@@ -31,6 +32,17 @@ export interface KafkaOptions {
   readonly heap?: string;
   /** Broker settings over the ones below. */
   readonly settings?: Readonly<Record<string, string>>;
+  /** Besides the plain one, which tests of other listeners use to look on. */
+  readonly listeners?: readonly ListenerOptions[];
+  /** More for `StorageTool format`, as `--add-scram`. */
+  readonly format?: readonly string[];
+}
+
+export interface ListenerOptions {
+  /** In capitals. */
+  readonly name: string;
+  readonly protocol: 'SASL_PLAINTEXT' | 'SASL_SSL' | 'SSL';
+  readonly port: number;
 }
 
 export const READY_MS_MAX = 60_000;
@@ -59,16 +71,23 @@ export function kafkaJars(version: KafkaVersion): Promise<string> {
   });
 }
 
-/** Of one node, which listens for clients on `port`. */
-export function serverSettings(port: number, controllerPort: number, logs: string) {
+/** Of one node, which listens for clients on `port`, and on the listeners of `more`. */
+export function serverSettings(
+  port: number,
+  controllerPort: number,
+  logs: string,
+  more: readonly ListenerOptions[] = [],
+) {
+  const shown = more.map((each) => `,${each.name}://127.0.0.1:${each.port}`).join('');
+  const protocols = more.map(({ name, protocol }) => `,${name}:${protocol}`).join('');
   return {
     'process.roles': 'broker,controller',
     'node.id': '1',
     'controller.quorum.voters': `1@127.0.0.1:${controllerPort}`,
-    listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}`,
-    'advertised.listeners': `PLAINTEXT://127.0.0.1:${port}`,
+    listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}${shown}`,
+    'advertised.listeners': `PLAINTEXT://127.0.0.1:${port}${shown}`,
     'controller.listener.names': 'CONTROLLER',
-    'listener.security.protocol.map': 'CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT',
+    'listener.security.protocol.map': `CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT${protocols}`,
     'log.dirs': logs,
     'auto.create.topics.enable': 'false',
     'offsets.topic.replication.factor': '1',
@@ -98,6 +117,7 @@ export async function formatStorage(
   jars: string,
   properties: string,
   settings: Readonly<Record<string, string>>,
+  more: readonly string[] = [],
 ): Promise<void> {
   const lines = Object.entries(settings).map(([name, value]) => `${name}=${value}\n`);
   writeFileSync(properties, lines.join(''));
@@ -105,7 +125,7 @@ export async function formatStorage(
     'java',
     // biome-ignore format: one command line
     ['-Xmx256m', '-XX:TieredStopAtLevel=1', ...classPath(jars), 'kafka.tools.StorageTool', 'format',
-      '--config', properties, '--cluster-id', 'ZXNjYXBlbWVudC10ZXN0cw'],
+      '--config', properties, '--cluster-id', 'ZXNjYXBlbWVudC10ZXN0cw', ...more],
     dirname(properties),
   );
 }
@@ -123,10 +143,10 @@ export async function startKafka(options: KafkaOptions): Promise<RealKafka> {
   const bootstrap = `127.0.0.1:${port}`;
   const properties = join(folder, 'server.properties');
   const settings = {
-    ...serverSettings(port, ports[1] as number, join(folder, 'logs')),
+    ...serverSettings(port, ports[1] as number, join(folder, 'logs'), options.listeners ?? []),
     ...options.settings,
   };
-  await formatStorage(jars, properties, settings);
+  await formatStorage(jars, properties, settings, options.format);
   const launch = async (): Promise<JavaProcess> => {
     const started = startBroker(jars, properties, [options.heap ?? '-Xmx512m']);
     await untilReady(`Kafka ${options.version}`, started, READY_MS_MAX, () => answers(port, [1]));
