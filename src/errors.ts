@@ -270,6 +270,20 @@ export function invariant(
   throw new EscapementError('INVARIANT_VIOLATED', shown === '' ? what : `${what}: ${shown}`);
 }
 
+/**
+ * A foreign error fit to be a `cause`: name, message, code and stack. Its other properties stay
+ * behind: those of HTTP clients hold requests with their addresses and headers.
+ */
+export function bareError(error: unknown, hide: (text: string) => string = printable): Error {
+  if (!(error instanceof Error)) return new Error(hide(String(error)));
+  const bare = new Error(hide(error.message));
+  bare.name = error.name;
+  bare.stack = hide(error.stack ?? '');
+  const { code } = error as { code?: unknown };
+  if (typeof code === 'string' || typeof code === 'number') Object.assign(bare, { code });
+  return bare;
+}
+
 /** What somebody else threw, as one of ours: a defect, unless it is one already. */
 export function asEscapementError(cause: unknown): EscapementError {
   if (cause instanceof EscapementError) return cause;

@@ -10,7 +10,7 @@ import { type Ports, systemPorts } from './ports.ts';
 import type { Instance } from './runtime/instance.ts';
 import type { InstanceState, RuntimeListener } from './runtime/listener.ts';
 import { startInstance } from './runtime/start-instance.ts';
-import { type Log, silentLog } from './telemetry/log.ts';
+import { type Log, printableLog, silentLog } from './telemetry/log.ts';
 import type { MetricsSnapshot } from './telemetry/metrics.ts';
 import type { Topology } from './topology/node.ts';
 
@@ -49,14 +49,16 @@ export interface Application {
  * by a signal before that.
  *
  * Creates missing internal topics. Rejects with `OPTION_INVALID` (every problem at once),
- * `CONNECTION_FAILED`, `TOPIC_MISMATCH`, `TOPOLOGY_INVALID`, or the registry's error; nothing keeps
+ * `CONNECTION_FAILED`, `AUTHENTICATION_FAILED`, `TLS_FAILED`, `NOT_AUTHORIZED`, `BROKER_TOO_OLD`,
+ * `TOPIC_MISMATCH`, `TOPOLOGY_INVALID`, or the registry's error; nothing keeps
  * running then. Java: `new KafkaStreams(topology, config).start()`.
  */
 export async function run(
   topology: Topology | { build(): Topology },
   given: RunOptions,
 ): Promise<Application> {
-  const { kafka, log = silentLog, listener = {}, signals = 'handle', ports, ...rest } = given;
+  const { kafka, log: logger, listener = {}, signals = 'handle', ports, ...rest } = given;
+  const log = logger === undefined ? silentLog : printableLog(logger);
   const options = resolveOptions(rest);
   const contacts = ports ?? systemPorts;
   const built = 'build' in topology ? topology.build() : topology;

@@ -32,6 +32,13 @@ export interface AvroType extends AvroReader {
   _update(resolver: Resolver, writer: AvroType, options: ResolveOptions): void;
   _copy(value: unknown, options: unknown): unknown;
   createResolver(writer: AvroType, options: ResolveOptions): AvroReader;
+  /** Tells the hook of each part that does not fit. */
+  isValid(
+    value: unknown,
+    options: {
+      readonly errorHook: (path: readonly string[], found: unknown, type: AvroType) => void;
+    },
+  ): boolean;
 }
 
 interface Resolver extends AvroReader {

@@ -146,7 +146,7 @@ class ConfluentAvro<T> implements AvroSerde<T>, SchemaPreparation {
     try {
       this.#writer._write(cursor, value);
     } catch (cause) {
-      throw serdeError(cause, `${this.name}: the value does not fit the schema`);
+      throw unfit(cause, this.#writer, value, this.name);
     } finally {
       cursor.close();
     }
@@ -308,6 +308,31 @@ function frameId(buffer: Buffer, start: number, end: number): number {
   const id = readId(buffer, start);
   if (id < 0) throw new EscapementError('SERDE_FAILED', `${id} is no schema id`);
   return id;
+}
+
+/**
+ * A value that cannot be written: where in it, and of what type it is. avsc would quote the value,
+ * and errors are logged while values are not.
+ */
+function unfit(cause: unknown, writer: AvroType, value: unknown, name: string): EscapementError {
+  if (cause instanceof EscapementError) return cause;
+  const places: string[] = [];
+  try {
+    writer.isValid(value, {
+      errorHook: (path, found, type) => {
+        const place = path.length === 0 ? 'it' : `'${path.join('.')}'`;
+        const kind = found === null ? 'null' : `a ${typeof found}`;
+        places.push(`${place} is ${kind}, the schema has ${type.name ?? type.typeName}`);
+      },
+    });
+  } catch {
+    // A value without an end: the stack did not suffice.
+  }
+  const where = places.length === 0 ? 'it cannot be written' : places.slice(0, 3).join('; ');
+  return new EscapementError(
+    'SERDE_FAILED',
+    `${name}: the value does not fit the schema: ${where}`,
+  );
 }
 
 /** avsc's own errors and stack overflows are no less the record's. */

@@ -14,7 +14,7 @@
  * I3. Its `decode` is never called: it builds the resolver anew for each record.
  */
 import type { SchemaRegistry } from '@kafkajs/confluent-schema-registry';
-import { EscapementError } from '../errors.ts';
+import { bareError, EscapementError } from '../errors.ts';
 import { type Ports, systemPorts } from '../ports.ts';
 import { compactSchema } from './avro-schema.ts';
 import type { Registry } from './registry.ts';
@@ -65,9 +65,11 @@ class ConfluentRegistry implements Registry {
 
   constructor(options: ConfluentRegistryOptions) {
     if (!/^https?:\/\/[^/]/.test(options.host)) {
+      // Without a scheme nobody else recognises a user and password in it.
+      const shown = options.host.replace(/^[^@/]*@/, '[redacted]@');
       throw new EscapementError(
         'OPTION_INVALID',
-        `the registry URL is ${JSON.stringify(options.host)}: it starts with http:// or https://`,
+        `the registry URL is ${JSON.stringify(shown)}: it starts with http:// or https://`,
       );
     }
     this.#host = options.host.replace(/\/+$/, '');
@@ -206,10 +208,12 @@ class ConfluentRegistry implements Registry {
     this.#texts.set(Number(id), body.schema);
   }
 
-  #asError(what: string, cause: unknown): EscapementError {
-    if (cause instanceof EscapementError) return cause;
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    const status = (cause as { readonly status?: unknown }).status;
+  #asError(what: string, thrown: unknown): EscapementError {
+    if (thrown instanceof EscapementError) return thrown;
+    // The client's errors hold the address with its user, and the request with its password.
+    const cause = bareError(thrown);
+    const reason = cause.message;
+    const status = (thrown as { readonly status?: unknown }).status;
     // The client's own checks: a schema that avsc refuses, a schema without a name.
     if (typeof status !== 'number') {
       return new EscapementError('OPTION_INVALID', `${what}: ${reason}`, { cause });

@@ -23,10 +23,7 @@ export function writeLong(value: number, buffer: Buffer, at: number): void {
 export function readLong(buffer: Buffer, at: number): number {
   const value = readHalf(buffer, at) * TWO_TO_32 + (readHalf(buffer, at + 4) >>> 0);
   if (!Number.isSafeInteger(value)) {
-    throw new EscapementError(
-      'SERDE_FAILED',
-      `the int64 ${buffer.readBigInt64BE(at)} is beyond 2^53 - 1: use bigintLong()`,
-    );
+    throw new EscapementError('SERDE_FAILED', 'an int64 is beyond 2^53 - 1: use bigintLong()');
   }
   return value;
 }
@@ -44,6 +41,14 @@ function readHalf(buffer: Buffer, at: number): number {
   );
 }
 
+/** Errors are logged and values are not. */
+function kindOf(value: unknown): string {
+  if (typeof value !== 'number')
+    return typeof value === 'bigint' ? 'a bigint beyond' : `a ${typeof value}`;
+  if (Number.isNaN(value)) return 'NaN';
+  return Number.isInteger(value) ? 'beyond' : 'no integer';
+}
+
 function refuseLength(name: string, length: number): void {
   if (length === LONG_BYTES) return;
   throw new EscapementError('SERDE_FAILED', `${name} needs 8 bytes, the record has ${length}`);
@@ -59,7 +64,7 @@ const LONG: Serde<number> = {
     if (!Number.isSafeInteger(value)) {
       throw new EscapementError(
         'SERDE_FAILED',
-        `long() writes integers up to 2^53 - 1, the value is ${String(value)}: use bigintLong()`,
+        `long() writes integers up to 2^53 - 1, the value is ${kindOf(value)}: use bigintLong()`,
       );
     }
     const room = buffer.length - at;
@@ -79,7 +84,7 @@ const BIGINT_LONG: Serde<bigint> = {
     if (typeof value !== 'bigint' || value < LONG_MIN || value > LONG_MAX) {
       throw new EscapementError(
         'SERDE_FAILED',
-        `bigintLong() writes bigints of 64 bits, the value is ${String(value)} (${typeof value})`,
+        `bigintLong() writes bigints of 64 bits, the value is ${kindOf(value)}`,
       );
     }
     const room = buffer.length - at;

@@ -1,3 +1,5 @@
+import { printable } from '../errors.ts';
+
 /** Where the library writes: any pino-shaped logger fits. Keys and values of records never appear. */
 export interface Log {
   debug(fields: Readonly<Record<string, unknown>>, event: string): void;
@@ -9,3 +11,26 @@ export interface Log {
 const nothing = () => {};
 
 export const silentLog: Log = { debug: nothing, info: nothing, warn: nothing, error: nothing };
+
+/** The log with every text in it fit to be written: no control characters, no user in a URL. */
+export function printableLog(log: Log): Log {
+  const through =
+    (level: keyof Log): Log['debug'] =>
+    (fields, event) =>
+      log[level](printableFields(fields), printable(event));
+  return {
+    debug: through('debug'),
+    info: through('info'),
+    warn: through('warn'),
+    error: through('error'),
+  };
+}
+
+function printableFields(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(fields).map(([name, value]) => [
+      name,
+      typeof value === 'string' ? printable(value) : value,
+    ]),
+  );
+}

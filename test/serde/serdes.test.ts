@@ -89,7 +89,8 @@ describe('long', () => {
       const buffer = encoded(bigintLong(), value);
       expect(decoded(bigintLong(), buffer)).toBe(value);
       expect(() => decoded(long(), buffer)).toThrow(FAILED);
-      expect(() => decoded(long(), buffer)).toThrow(String(value));
+      // Errors are logged and values are not.
+      expect(() => decoded(long(), buffer)).not.toThrow(String(value));
     }
     for (const value of [2 ** 53, 0.5, Number.NaN, Number.POSITIVE_INFINITY]) {
       expect(() => long().encode(value, Buffer.alloc(8), 0)).toThrow(FAILED);

@@ -78,7 +78,9 @@ async function tokenOf(options: OAuthOptions, secrets: Secrets) {
       'The option `sasl.oauthBearerProvider` returned no token: an object with `value` is needed.',
     );
   }
-  secrets.learnToken(token.value);
+  for (const secret of [token.value, ...Object.values(token.extensions ?? {})]) {
+    secrets.learnToken(String(secret));
+  }
   return token;
 }
 

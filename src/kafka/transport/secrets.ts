@@ -5,7 +5,7 @@
  * The options of kafkajs are open-ended (plugins bring their own), so every string of `sasl` counts
  * as a secret unless its name says that it is none.
  */
-import { printable } from '../../errors.ts';
+import { bareError, printable } from '../../errors.ts';
 
 const HIDDEN = '[redacted]';
 /** Shorter ones are everywhere in any text. */
@@ -47,18 +47,9 @@ export class Secrets {
     return printable(hidden);
   }
 
-  /**
-   * A foreign error fit to be a `cause`: name, message, code and stack. Its other properties stay
-   * behind: those of HTTP clients hold requests with their headers.
-   */
+  /** A foreign error as a cause, without secrets. */
   bare(error: unknown): Error {
-    if (!(error instanceof Error)) return new Error(this.hide(String(error)));
-    const bare = new Error(this.hide(error.message));
-    bare.name = error.name;
-    bare.stack = this.hide(error.stack ?? '');
-    const { code } = error as { code?: unknown };
-    if (typeof code === 'string' || typeof code === 'number') Object.assign(bare, { code });
-    return bare;
+    return bareError(error, (text) => this.hide(text));
   }
 
   #add(value: unknown): void {

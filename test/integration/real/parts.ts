@@ -18,7 +18,7 @@ function onPath(command: string): boolean {
   });
 }
 
-const missing = ['java', 'javac', 'mvn', 'tar'].filter((command) => !onPath(command));
+const missing = ['java', 'javac', 'mvn', 'openssl', 'tar'].filter((command) => !onPath(command));
 
 /** What keeps Kafka and Apicurio from starting here, or null. */
 export const MISSING_REAL: string | null =

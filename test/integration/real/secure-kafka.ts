@@ -15,13 +15,15 @@ export const PASSWORD = 'pw-7f3a9c-alice';
 
 export interface SecureKafka {
   readonly kafka: RealKafka;
+  /** Removed with the broker. */
+  readonly folder: string;
   readonly authority: Authority;
   /** A client certificate of the same authority, with the common name `alice`. */
   readonly client: Identity;
   /** SASL_SSL with PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 and OAUTHBEARER (unsecured tokens). */
   readonly secure: string;
-  /** SASL_SSL that ends an OAUTHBEARER session with its token and any other after 15 s. */
-  readonly saslPlain: string;
+  /** SASL_PLAINTEXT with PLAIN and OAUTHBEARER. */
+  readonly bare: string;
   /** SSL with client certificates. */
   readonly mutual: string;
   /** SSL whose certificate expired yesterday. */
@@ -92,10 +94,11 @@ export async function startSecureKafka(
   });
   return {
     kafka,
+    folder,
     authority,
     client,
     secure: at('SECURE'),
-    saslPlain: at('BARE'),
+    bare: at('BARE'),
     mutual: at('MUTUAL'),
     expired: at('EXPIRED'),
     elsewhere: at('ELSEWHERE'),

@@ -1,0 +1,21 @@
+/** Records for tests on real brokers, written by kafkajs. */
+import { Kafka, logLevel, Partitioners } from 'kafkajs';
+
+/** Writes rows of key and value to partition 0. */
+export async function writeRows(
+  bootstrap: string,
+  topic: string,
+  rows: readonly (readonly [key: string, value: string])[],
+): Promise<void> {
+  const kafka = new Kafka({ brokers: [bootstrap], logLevel: logLevel.NOTHING });
+  const producer = kafka.producer({ createPartitioner: Partitioners.DefaultPartitioner });
+  await producer.connect();
+  try {
+    await producer.send({
+      topic,
+      messages: rows.map(([key, value]) => ({ key, value, partition: 0, timestamp: '1000' })),
+    });
+  } finally {
+    await producer.disconnect();
+  }
+}

@@ -1,0 +1,213 @@
+/** TLS and logins on brokers that ask for them: who gets in, and what the others are told. */
+import { connect as connectTcp } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import type { KafkaConfig } from 'kafkajs';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import type { EscapementError } from '../../src/errors.ts';
+import { Cluster } from '../../src/kafka/cluster/cluster.ts';
+import { kafkajsTransport } from '../../src/kafka/transport/kafkajs.ts';
+import { systemPorts } from '../../src/ports.ts';
+import { silentLog } from '../../src/telemetry/log.ts';
+import { Authority } from './real/certificates.ts';
+import { describeReal } from './real/parts.ts';
+import {
+  PASSWORD,
+  type SecureKafka,
+  startSecureKafka,
+  USER,
+  unsecuredToken,
+} from './real/secure-kafka.ts';
+
+type Ssl = Exclude<KafkaConfig['ssl'], boolean | undefined>;
+type Sasl = NonNullable<KafkaConfig['sasl']>;
+
+const WRONG = 'pw-wrong-4c11';
+const TOKEN_MS = 60_000;
+
+const plain = (password = PASSWORD): Sasl => ({ mechanism: 'plain', username: USER, password });
+const scram = (bits: 256 | 512, password = PASSWORD): Sasl => ({
+  mechanism: `scram-sha-${bits}` as 'scram-sha-256',
+  username: USER,
+  password,
+});
+const oauth = (lifetimeMs: number): Sasl => ({
+  mechanism: 'oauthbearer',
+  oauthBearerProvider: async () => ({ value: unsecuredToken(USER, lifetimeMs) }),
+});
+
+for (const version of ['3.9.1', '4.3.1'] as const) {
+  describeReal(`security on Kafka ${version}`, () => {
+    let broker: SecureKafka;
+    let trusted: Ssl;
+
+    beforeAll(async () => {
+      broker = await startSecureKafka(version);
+      trusted = { ca: [broker.authority.cert] };
+    });
+    afterAll(() => broker?.stop());
+
+    /** Connects once as `run` does; counts the sockets that were opened for it. */
+    const attempt = async (
+      address: string,
+      config: Partial<KafkaConfig>,
+    ): Promise<{ error: EscapementError | null; sockets: number; nodes: number }> => {
+      let sockets = 0;
+      const kafka: KafkaConfig = {
+        brokers: [address],
+        socketFactory: ({ host, port, ssl, onConnect }) => {
+          sockets++;
+          return ssl == null
+            ? connectTcp({ host, port }, onConnect)
+            : connectTls({ host, port, ...ssl }, onConnect);
+        },
+        ...config,
+      };
+      const opened = { ports: systemPorts, log: silentLog };
+      let cluster: Cluster;
+      try {
+        cluster = new Cluster({
+          transport: kafkajsTransport(kafka, opened),
+          ...opened,
+          startTimeoutMs: 500,
+        });
+      } catch (error) {
+        return { error: error as EscapementError, sockets, nodes: 0 };
+      }
+      try {
+        await cluster.start();
+        return { error: null, sockets, nodes: cluster.brokerCount };
+      } catch (error) {
+        return { error: error as EscapementError, sockets, nodes: 0 };
+      } finally {
+        await cluster.close();
+      }
+    };
+
+    const admitted: readonly (readonly [string, () => readonly [string, Partial<KafkaConfig>]])[] =
+      [
+        ['PLAIN', () => [broker.secure, { ssl: trusted, sasl: plain() }]],
+        ['SCRAM-SHA-256', () => [broker.secure, { ssl: trusted, sasl: scram(256) }]],
+        ['SCRAM-SHA-512', () => [broker.secure, { ssl: trusted, sasl: scram(512) }]],
+        ['OAUTHBEARER', () => [broker.secure, { ssl: trusted, sasl: oauth(TOKEN_MS) }]],
+        ['PLAIN without TLS', () => [broker.bare, { sasl: plain() }]],
+        [
+          'a client certificate',
+          () => [
+            broker.mutual,
+            { ssl: { ...trusted, cert: broker.client.cert, key: broker.client.key } },
+          ],
+        ],
+      ];
+    it.each(admitted)('logs in by %s', async (_, given) => {
+      const { error, sockets, nodes } = await attempt(...given());
+      expect(error?.message).toBeUndefined();
+      expect({ sockets, nodes }).toEqual({ sockets: 1, nodes: 1 });
+    });
+
+    it('logs in by a client certificate whose key has a passphrase', async () => {
+      const key = await broker.authority.encrypt(broker.client, 'pass-771-phrase');
+      const ssl = { ...trusted, cert: broker.client.cert, key };
+      const right = await attempt(broker.mutual, {
+        ssl: { ...ssl, passphrase: 'pass-771-phrase' },
+      });
+      expect(right).toEqual({ error: null, sockets: 1, nodes: 1 });
+      const wrong = await attempt(broker.mutual, { ssl: { ...ssl, passphrase: WRONG } });
+      expect(wrong).toMatchObject({ error: { code: 'OPTION_INVALID' }, sockets: 0 });
+      expect(wrong.error?.message).toMatch(/option `ssl` cannot be used: .* `passphrase`/);
+    });
+
+    const refused: readonly (readonly [
+      string,
+      () => readonly [string, Partial<KafkaConfig>],
+      EscapementError['code'],
+      RegExp,
+    ])[] = [
+      [
+        'a wrong PLAIN password',
+        () => [broker.secure, { ssl: trusted, sasl: plain(WRONG) }],
+        'AUTHENTICATION_FAILED',
+        /refused the login: SASL PLAIN .*Check mechanism, user name and password/,
+      ],
+      [
+        'a wrong SCRAM-SHA-256 password',
+        () => [broker.secure, { ssl: trusted, sasl: scram(256, WRONG) }],
+        'AUTHENTICATION_FAILED',
+        /refused the login: SASL SCRAM SHA256 .*Check mechanism, user name and password/,
+      ],
+      [
+        'a wrong SCRAM-SHA-512 password',
+        () => [broker.secure, { ssl: trusted, sasl: scram(512, WRONG) }],
+        'AUTHENTICATION_FAILED',
+        /refused the login: SASL SCRAM SHA512 .*Check mechanism, user name and password/,
+      ],
+      [
+        'an expired token',
+        () => [broker.secure, { ssl: trusted, sasl: oauth(-TOKEN_MS) }],
+        'AUTHENTICATION_FAILED',
+        /refused the token: .*invalid_token.*oauthBearerProvider/,
+      ],
+      [
+        'a mechanism that the listener has not',
+        () => [broker.bare, { sasl: scram(256) }],
+        'AUTHENTICATION_FAILED',
+        /does not support the requested SASL mechanism/,
+      ],
+      [
+        'a login where none is asked for',
+        () => [broker.kafka.bootstrap, { sasl: plain() }],
+        'AUTHENTICATION_FAILED',
+        /refused the login.*whether the listener wants TLS/,
+      ],
+      [
+        'a certificate of an unknown authority',
+        () => [broker.secure, { ssl: { ca: [stranger.cert] }, sasl: plain() }],
+        'TLS_FAILED',
+        /is not trusted \(\w+\)\. Put the certificate of its authority into `ssl\.ca`/,
+      ],
+      [
+        'an expired certificate',
+        () => [broker.expired, { ssl: trusted }],
+        'TLS_FAILED',
+        /has expired\. Renew it/,
+      ],
+      [
+        'a certificate of another host',
+        () => [broker.elsewhere, { ssl: trusted }],
+        'TLS_FAILED',
+        /is of another host\. Use an address that it names/,
+      ],
+      [
+        'no client certificate where one is asked for',
+        () => [broker.mutual, { ssl: trusted }],
+        'TLS_FAILED',
+        /refused the certificate of the client \(.*\)\. Check `ssl\.cert`/,
+      ],
+    ];
+    let stranger: Authority;
+    beforeAll(async () => {
+      stranger = await Authority.create(broker.folder, 'stranger');
+    });
+    it.each(refused)(
+      'says at the first try what is wrong with %s',
+      async (_, given, code, text) => {
+        const { error, sockets } = await attempt(...given());
+        expect(error?.message).toMatch(text);
+        expect(error).toMatchObject({ code, decision: 'stop' });
+        expect(error?.message).toContain(given()[0]);
+        expect(error?.message).not.toMatch(WRONG);
+        expect(sockets).toBe(1);
+      },
+    );
+
+    it('says what a listener of another kind needs, and keeps to TLS', async () => {
+      const bare = await attempt(broker.mutual, {});
+      expect(bare.error).toMatchObject({ code: 'CONNECTION_FAILED' });
+      expect(bare.error?.message).toContain('A TLS listener needs `ssl`');
+      const silent = await attempt(broker.bare, {});
+      expect(silent.error?.message).toContain('A SASL listener needs `sasl`');
+      const needless = await attempt(broker.kafka.bootstrap, { ssl: trusted });
+      expect(needless.error).not.toBeNull();
+      expect(needless.error?.message).toMatch(/a plain one closes on TLS|TLS_FAILED|handshake/);
+    });
+  });
+}
