@@ -18,7 +18,11 @@ import { KafkaErrorCode } from '../kafka/protocol/error-codes.ts';
 import type { Ports, Timer } from '../ports.ts';
 import { ApiTable, type Connection, type Reply } from './api-table.ts';
 import type { Marker } from './batch-header.ts';
+import { serveClusterRequests } from './cluster-requests.ts';
+import { serveConfigRequests } from './config-requests.ts';
+import { serveEpochRequests } from './epoch-requests.ts';
 import { serveFetch } from './fetch.ts';
+import { serveGroupAdministration } from './group-admin-requests.ts';
 import { serveGroupRequests } from './group-requests.ts';
 import { Groups } from './groups.ts';
 import { serveLogRequests } from './log-requests.ts';
@@ -32,6 +36,7 @@ import { serveProduce } from './produce.ts';
 import type { BrokerState, NodeAddress } from './state.ts';
 import { serveTopicRequests } from './topic-requests.ts';
 import { Topics } from './topics.ts';
+import { serveTransactionAdministration } from './transaction-admin-requests.ts';
 import { serveTransactionRequests } from './transaction-requests.ts';
 import type { Participant } from './transaction-state.ts';
 import { TransactionCoordinator, type TransactionView } from './transactions.ts';
@@ -75,7 +80,7 @@ export class Broker implements BrokerState {
       timestampAfterMaxMs: TIMESTAMP_AFTER_MAX_MS[settings.transactionVersion],
       random: this.ports.random,
     });
-    this.groups = new Groups(this.ports, settings.initialRebalanceDelayMs);
+    this.groups = new Groups(this.ports, settings);
     this.transactions = new TransactionCoordinator({
       ports: this.ports,
       transactionVersion: settings.transactionVersion,
@@ -89,10 +94,15 @@ export class Broker implements BrokerState {
     serveProduce(this.#table, this);
     serveFetch(this.#table, this);
     serveLogRequests(this.#table, this);
+    serveEpochRequests(this.#table, this);
     serveTopicRequests(this.#table, this);
+    serveClusterRequests(this.#table, this);
+    serveConfigRequests(this.#table, this);
     serveGroupRequests(this.#table, this);
+    serveGroupAdministration(this.#table, this);
     serveOffsetRequests(this.#table, this);
     serveTransactionRequests(this.#table, this);
+    serveTransactionAdministration(this.#table, this);
   }
 
   /** A new connection of a client to one node; `cut` is called when the node goes down. */

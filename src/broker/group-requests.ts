@@ -1,11 +1,8 @@
-/** Membership: JoinGroup, SyncGroup, Heartbeat, LeaveGroup, DescribeGroups, ListGroups, DeleteGroups. */
-import { deleteGroups } from '../kafka/protocol/delete-groups.ts';
-import { describeGroups } from '../kafka/protocol/describe-groups.ts';
+/** Membership: JoinGroup, SyncGroup, Heartbeat, LeaveGroup. */
 import { KafkaErrorCode } from '../kafka/protocol/error-codes.ts';
 import { heartbeat } from '../kafka/protocol/heartbeat.ts';
 import { joinGroup } from '../kafka/protocol/join-group.ts';
 import { leaveGroup } from '../kafka/protocol/leave-group.ts';
-import { listGroups } from '../kafka/protocol/list-groups.ts';
 import { syncGroup } from '../kafka/protocol/sync-group.ts';
 import type { ApiTable } from './api-table.ts';
 import { type JoinAnswer, joinRefused, type SyncAnswer, syncRefused } from './membership.ts';
@@ -14,15 +11,11 @@ import type { BrokerState } from './state.ts';
 const MEMBER_ID_REQUIRED_VERSION = 4;
 const INSTANCE_LEAVE_VERSION = 3;
 const SKIP_ASSIGNMENT_VERSION = 9;
+/** From it on SyncGroup must name the protocol that the group chose. */
+const NAMED_PROTOCOL_VERSION = 5;
 const NOTHING = Buffer.alloc(0);
-const NO_OPERATIONS = -2_147_483_648;
 
 export function serveGroupRequests(table: ApiTable, state: BrokerState): void {
-  serveMembership(table, state);
-  serveGroupAdministration(table, state);
-}
-
-function serveMembership(table: ApiTable, state: BrokerState): void {
   const { groups, settings } = state;
   /** The error code that precedes every look at the group, or 0. */
   const misplaced = (groupId: string, node: number) => {
@@ -80,7 +73,7 @@ function serveMembership(table: ApiTable, state: BrokerState): void {
     });
   });
 
-  table.serve(syncGroup, (request, answer, { connection }) => {
+  table.serve(syncGroup, (request, answer, { connection, version }) => {
     const respond = (synced: SyncAnswer) =>
       answer({
         throttleTimeMs: 0,
@@ -90,6 +83,10 @@ function serveMembership(table: ApiTable, state: BrokerState): void {
         assignment: synced.assignment,
       });
     const refuse = (errorCode: number) => respond(syncRefused(errorCode));
+    const isUnnamed = request.protocolType === null || request.protocolName === null;
+    if (version >= NAMED_PROTOCOL_VERSION && isUnnamed) {
+      return refuse(KafkaErrorCode.INCONSISTENT_GROUP_PROTOCOL);
+    }
     const errorCode = misplaced(request.groupId, connection.node);
     if (errorCode !== KafkaErrorCode.NONE) return refuse(errorCode);
     const record = groups.find(request.groupId);
@@ -139,62 +136,5 @@ function serveMembership(table: ApiTable, state: BrokerState): void {
       errorCode: leave(memberId, groupInstanceId),
     }));
     answer({ throttleTimeMs: 0, errorCode: KafkaErrorCode.NONE, members });
-  });
-}
-
-function serveGroupAdministration(table: ApiTable, state: BrokerState): void {
-  const { groups } = state;
-
-  table.serve(describeGroups, (request, answer) => {
-    const described = request.groups.map((groupId) => {
-      const group = groups.find(groupId)?.group;
-      return {
-        errorCode: KafkaErrorCode.NONE,
-        groupId,
-        groupState: group?.state ?? 'Dead',
-        protocolType: group?.protocolType ?? '',
-        protocolData: group?.protocolName ?? '',
-        members: (group?.members() ?? []).map((member) => ({
-          memberId: member.memberId,
-          groupInstanceId: member.instanceId,
-          clientId: member.clientId,
-          clientHost: member.clientHost,
-          memberMetadata: member.metadata,
-          memberAssignment: member.assignment,
-        })),
-        authorizedOperations: NO_OPERATIONS,
-      };
-    });
-    answer({ throttleTimeMs: 0, groups: described });
-  });
-
-  table.serve(listGroups, (request, answer, { version }) => {
-    const listed = groups
-      .all()
-      .filter(
-        (group) =>
-          version < 4 ||
-          request.statesFilter.length === 0 ||
-          request.statesFilter.includes(group.state),
-      )
-      .map((group) => ({
-        groupId: group.groupId,
-        protocolType: group.protocolType ?? '',
-        groupState: group.state,
-      }));
-    answer({ throttleTimeMs: 0, errorCode: KafkaErrorCode.NONE, groups: listed });
-  });
-
-  table.serve(deleteGroups, (request, answer) => {
-    const codes = {
-      deleted: KafkaErrorCode.NONE,
-      unknown: KafkaErrorCode.GROUP_ID_NOT_FOUND,
-      occupied: KafkaErrorCode.NON_EMPTY_GROUP,
-    };
-    const results = request.groupsNames.map((groupId) => ({
-      groupId,
-      errorCode: codes[groups.delete(groupId)],
-    }));
-    answer({ throttleTimeMs: 0, results });
   });
 }

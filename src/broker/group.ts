@@ -14,7 +14,9 @@
  * I1. A member waiting for JoinGroup or SyncGroup never times out: the broker holds its answer.
  * I2. The rebalance waits for every member at most the longest rebalance timeout; dynamic members
  *     that did not come are out, static ones stay with their place (KIP-345).
- * I3. An instance id names one member. A newcomer with the same instance id takes its place and
+ * I3. A member that took a generation asks for its assignment within the longest rebalance timeout,
+ *     also when the group is stable by then; else it is put out.
+ * I4. An instance id names one member. A newcomer with the same instance id takes its place and
  *     assignment, and whatever the old member id still waits for or sends is FENCED_INSTANCE_ID.
  */
 import { KafkaErrorCode } from '../kafka/protocol/error-codes.ts';
@@ -33,10 +35,12 @@ import {
   selectProtocol,
   speaks,
   syncRefused,
+  topicsOf,
 } from './membership.ts';
 
 export type GroupState = 'Empty' | 'PreparingRebalance' | 'CompletingRebalance' | 'Stable' | 'Dead';
 
+const CONSUMER_PROTOCOL = 'consumer';
 /** A newcomer may wait this long in a rebalance although its session timeout is shorter. */
 const NEWCOMER_SESSION_MS = 300_000;
 
@@ -64,6 +68,8 @@ export class Group {
   #leader: string | null = null;
   #rebalance: Timer | null = null;
   #initialDelay: 'running' | 'over' = 'over';
+  /** Members that came since the initial delay began; they prolong it. */
+  #lateComers: 'some' | 'none' = 'none';
   #pendingSync: Timer | null = null;
   #written: WrittenGroup = {
     members: [],
@@ -72,15 +78,29 @@ export class Group {
     protocolType: null,
     protocolName: null,
   };
+  /** Members of this generation that did not ask for their assignment yet (I3). */
+  #unsynced = new Set<string>();
+  /** Topics of the members of this generation, null when they are not known. */
+  #subscribed: ReadonlySet<string> | null = null;
+  #emptySince: number;
 
   constructor(groupId: string, ports: Ports, initialRebalanceDelayMs: number) {
     this.groupId = groupId;
     this.#ports = ports;
     this.#initialRebalanceDelayMs = initialRebalanceDelayMs;
+    this.#emptySince = ports.clock.now();
   }
 
-  get isVacant(): boolean {
-    return this.#members.size === 0 && this.#expected.size === 0;
+  /** Whether a member reads the topic, as far as the group can know. */
+  isSubscribed(topic: string): boolean {
+    return this.#subscribed?.has(topic) ?? this.protocolType === CONSUMER_PROTOCOL;
+  }
+
+  /** When the retention of a committed offset begins; null while the group keeps all (rule 24). */
+  retentionStart(committedAt: number): number | null {
+    if (this.protocolType === null) return committedAt;
+    if (this.state === 'Empty') return this.#emptySince;
+    return this.state === 'Stable' && this.#subscribed !== null ? committedAt : null;
   }
 
   members(): MemberView[] {
@@ -122,12 +142,20 @@ export class Group {
     }
     this.#touch(member);
     if (this.state !== 'CompletingRebalance') {
+      this.#unsynced.delete(member.memberId);
       request.answer(this.#syncAnswer(member));
       return;
     }
     member.sync?.(syncRefused(KafkaErrorCode.REBALANCE_IN_PROGRESS));
     member.sync = request.answer;
+    this.#unsynced.delete(member.memberId);
     if (member.memberId === this.#leader) this.#assign(request);
+  }
+
+  /** A commit shows that a member lives, except while the group waits for its leader. */
+  committed(memberId: string): void {
+    const member = this.#members.get(memberId);
+    if (member !== undefined && this.state !== 'CompletingRebalance') this.#touch(member);
   }
 
   heartbeat(memberId: string, instanceId: string | null, generation: number): number {
@@ -193,6 +221,7 @@ export class Group {
       if (member.instanceId !== null) this.#instances.set(member.instanceId, member.memberId);
       this.#touch(member);
     }
+    this.#subscribed = this.#subscriptionsOf();
   }
 
   #clear(): void {
@@ -200,6 +229,7 @@ export class Group {
     this.#pendingSync?.cancel();
     this.#rebalance = null;
     this.#pendingSync = null;
+    this.#unsynced.clear();
     for (const timer of this.#expected.values()) timer.cancel();
     for (const member of this.#members.values()) member.session?.cancel();
     this.#members.clear();
@@ -281,7 +311,7 @@ export class Group {
     }
   }
 
-  /** I3: the instance came again, most likely after a restart. */
+  /** I4: the instance came again, most likely after a restart. */
   #replace(member: Member, memberId: string, request: JoinRequest): void {
     const oldId = member.memberId;
     const oldLeader = this.#leader;
@@ -295,6 +325,7 @@ export class Group {
     this.#members.clear();
     for (const each of members) this.#members.set(each.memberId, each);
     this.#instances.set(request.instanceId!, memberId);
+    if (this.#unsynced.delete(oldId)) this.#unsynced.add(memberId);
     if (oldLeader === oldId) this.#leader = memberId;
     this.#update(member, request);
     if (
@@ -341,6 +372,7 @@ export class Group {
     this.#members.set(memberId, member);
     if (request.instanceId !== null) this.#instances.set(request.instanceId, memberId);
     this.#leader ??= memberId;
+    this.#lateComers = 'some';
     this.#update(member, request);
     member.session?.cancel();
     member.session = this.#ports.timers.after(NEWCOMER_SESSION_MS, () => this.#remove(member));
@@ -400,6 +432,7 @@ export class Group {
 
   #forget(member: Member): void {
     this.#members.delete(member.memberId);
+    this.#unsynced.delete(member.memberId);
     if (member.instanceId !== null) this.#instances.delete(member.instanceId);
     if (this.#leader === member.memberId) {
       this.#leader = this.#members.keys().next().value ?? null;
@@ -419,6 +452,7 @@ export class Group {
     }
     this.#pendingSync?.cancel();
     this.#pendingSync = null;
+    this.#unsynced.clear();
     if (this.state === 'CompletingRebalance') {
       for (const member of this.#members.values()) {
         member.assignment = NOTHING;
@@ -429,23 +463,46 @@ export class Group {
     this.state = 'PreparingRebalance';
     this.#initialDelay = fromEmpty && this.#initialRebalanceDelayMs > 0 ? 'running' : 'over';
     if (this.#initialDelay === 'running') {
-      // Gives the other members of a fresh group time to come, so that it rebalances once.
-      this.#rebalance = this.#ports.timers.after(this.#initialRebalanceDelayMs, () => {
-        this.#initialDelay = 'over';
-        this.#complete();
-      });
+      const delayMs = this.#initialRebalanceDelayMs;
+      this.#lateComers = 'none';
+      this.#awaitFirst(delayMs, Math.max(this.#longestRebalanceMs() - delayMs, 0));
       return;
     }
     this.#awaitMembers();
     this.#tryComplete();
   }
 
+  /**
+   * Gives the other members of a fresh group time to come, so that it rebalances once; as long as
+   * some come it waits on, up to the rebalance timeout (KIP-134).
+   */
+  #awaitFirst(delayMs: number, leftMs: number): void {
+    this.#rebalance = this.#ports.timers.after(delayMs, () => {
+      if (this.#lateComers === 'some' && leftMs > 0) {
+        this.#lateComers = 'none';
+        const nextMs = Math.min(this.#initialRebalanceDelayMs, leftMs);
+        this.#awaitFirst(nextMs, Math.max(leftMs - delayMs, 0));
+        return;
+      }
+      this.#initialDelay = 'over';
+      this.#complete();
+    });
+  }
+
   #awaitMembers(): void {
+    this.#rebalance = this.#ports.timers.after(this.#longestRebalanceMs(), () => this.#complete());
+  }
+
+  #subscriptionsOf(): ReadonlySet<string> | null {
+    return this.protocolType === CONSUMER_PROTOCOL ? topicsOf([...this.#members.values()]) : null;
+  }
+
+  #longestRebalanceMs(): number {
     let longest = 0;
     for (const member of this.#members.values()) {
       longest = Math.max(longest, member.rebalanceTimeoutMs);
     }
-    this.#rebalance = this.#ports.timers.after(longest, () => this.#complete());
+    return longest;
   }
 
   #tryComplete(): void {
@@ -473,8 +530,10 @@ export class Group {
       this.#leader = joined.memberId;
     }
     this.generation += 1;
+    this.#subscribed = this.#subscriptionsOf();
     if (this.#members.size === 0) {
       this.state = 'Empty';
+      this.#emptySince = this.#ports.clock.now();
       this.protocolName = null;
       this.#leader = null;
       this.#write();
@@ -491,23 +550,21 @@ export class Group {
     this.#awaitSync();
   }
 
-  /** Members that took the generation but never ask for their assignment are put out. */
   #awaitSync(): void {
-    const generation = this.generation;
-    const longest = Math.max(...[...this.#members.values()].map((m) => m.rebalanceTimeoutMs));
+    this.#unsynced = new Set(this.#members.keys());
     this.#pendingSync?.cancel();
-    this.#pendingSync = this.#ports.timers.after(longest, () => {
-      if (this.state !== 'CompletingRebalance' || this.generation !== generation) return;
-      // Collected first: the first removal answers those that wait, who would then look silent.
-      const silent = [...this.#members.values()].filter((member) => member.sync === null);
-      for (const member of silent) this.#remove(member);
+    this.#pendingSync = this.#ports.timers.after(this.#longestRebalanceMs(), () => {
+      const silent = [...this.#unsynced].map((memberId) => this.#members.get(memberId)!);
+      for (const member of silent) {
+        member.session?.cancel();
+        this.#forget(member);
+      }
+      if (silent.length > 0) this.#prepare();
     });
   }
 
   #assign(request: SyncRequest): void {
     const given = new Map(request.assignments.map((each) => [each.memberId, each.assignment]));
-    this.#pendingSync?.cancel();
-    this.#pendingSync = null;
     this.state = 'Stable';
     for (const member of this.#members.values()) {
       member.assignment = Buffer.from(given.get(member.memberId) ?? NOTHING);

@@ -6,7 +6,7 @@ import type { ApiTable } from './api-table.ts';
 import type { PartitionLog } from './log.ts';
 import { firstAtOrAfter } from './records.ts';
 import type { BrokerState } from './state.ts';
-import { configOf } from './topics.ts';
+import { configOf } from './topic-configs.ts';
 
 const LATEST = -1;
 const EARLIEST = -2;

@@ -113,6 +113,11 @@ export class PartitionLog {
     return baseOffset;
   }
 
+  /** First offset of the producer's open transaction. */
+  openSince(producerId: number): number | undefined {
+    return this.#open.get(producerId);
+  }
+
   openTransaction(producerId: number, firstOffset: number): void {
     this.#open.set(producerId, firstOffset);
   }

@@ -131,3 +131,36 @@ export function sameProtocols(a: readonly GroupProtocol[], b: readonly GroupProt
     })
   );
 }
+
+/**
+ * The topics that members of protocol type `consumer` subscribe to, or null when one of them says
+ * it in a way that is not the consumers'.
+ */
+export function topicsOf(members: readonly Member[]): ReadonlySet<string> | null {
+  const topics = new Set<string>();
+  for (const { protocols } of members) {
+    for (const { metadata } of protocols) {
+      const its = subscription(metadata);
+      if (its === null) return null;
+      for (const topic of its) topics.add(topic);
+    }
+  }
+  return topics;
+}
+
+/** Version and topic names are what every version of a subscription begins with. */
+function subscription(metadata: Buffer): string[] | null {
+  const COUNT_AT = 2;
+  if (metadata.length < COUNT_AT + 4) return null;
+  const names: string[] = [];
+  let at = COUNT_AT + 4;
+  for (let left = metadata.readInt32BE(COUNT_AT); left > 0; left--) {
+    if (at + 2 > metadata.length) return null;
+    const length = metadata.readInt16BE(at);
+    at += 2;
+    if (length < 0 || at + length > metadata.length) return null;
+    names.push(metadata.toString('utf8', at, at + length));
+    at += length;
+  }
+  return names;
+}

@@ -73,7 +73,7 @@ function found(
     : missing(name, NO_ID, fault.errorCode);
 }
 
-function described(state: BrokerState, topic: Topic) {
+export function described(state: BrokerState, topic: Topic) {
   return {
     errorCode: KafkaErrorCode.NONE as number,
     name: topic.name as string | null,
@@ -92,7 +92,7 @@ function described(state: BrokerState, topic: Topic) {
   };
 }
 
-function missing(
+export function missing(
   name: string | null,
   topicId: string,
   errorCode: number,

@@ -26,19 +26,25 @@ interface OffsetTopic {
 type Commit = (entry: OffsetEntry) => void;
 
 const GROUPS_VERSION = 8;
+/** First version of OffsetCommit that tells an unknown group from an old generation. */
+const UNKNOWN_GROUP_VERSION = 9;
 /** First versions of TxnOffsetCommit that know TRANSACTION_ABORTABLE, and that add the group. */
 const ABORTABLE_VERSION = 4;
 const ADDING_VERSION = 5;
 
 export function serveOffsetRequests(table: ApiTable, state: BrokerState): void {
-  table.serve(offsetCommit, (request, answer, { connection }) => {
+  table.serve(offsetCommit, (request, answer, { connection, version }) => {
     const committer: Committer = {
       generation: request.generationIdOrMemberEpoch,
       memberId: request.memberId,
       instanceId: request.groupInstanceId,
     };
     const errorCode = checkCommit(state, connection, request.groupId, committer);
-    const topics = store(state, request.topics, errorCode, (entry) =>
+    const refusal =
+      errorCode === KafkaErrorCode.GROUP_ID_NOT_FOUND && version < UNKNOWN_GROUP_VERSION
+        ? KafkaErrorCode.ILLEGAL_GENERATION
+        : errorCode;
+    const topics = store(state, request.topics, refusal, (entry) =>
       state.groups.findOrCreate(request.groupId).offsets.commit(entry),
     );
     answer({ throttleTimeMs: 0, topics });
@@ -99,7 +105,10 @@ function checkCommit(
   const record = state.groups.find(groupId);
   const { generation, memberId, instanceId } = committer;
   if (record === undefined) {
-    return generation < 0 ? KafkaErrorCode.NONE : KafkaErrorCode.ILLEGAL_GENERATION;
+    if (generation < 0) return KafkaErrorCode.NONE;
+    return state.settings.transactionVersion === 2
+      ? KafkaErrorCode.GROUP_ID_NOT_FOUND
+      : KafkaErrorCode.ILLEGAL_GENERATION;
   }
   const { group } = record;
   if (generation < 0 && group.state === 'Empty') return KafkaErrorCode.NONE;
@@ -108,9 +117,9 @@ function checkCommit(
   }
   const errorCode = group.check(memberId, instanceId, generation);
   if (errorCode !== KafkaErrorCode.NONE) return errorCode;
-  return group.state === 'CompletingRebalance'
-    ? KafkaErrorCode.REBALANCE_IN_PROGRESS
-    : KafkaErrorCode.NONE;
+  if (group.state === 'CompletingRebalance') return KafkaErrorCode.REBALANCE_IN_PROGRESS;
+  group.committed(memberId);
+  return KafkaErrorCode.NONE;
 }
 
 interface TransactionalCommitter extends Committer {
@@ -186,10 +195,11 @@ function store(
     name,
     partitions: partitions.map((each) => {
       const { partitionIndex } = each;
-      if (errorCode !== KafkaErrorCode.NONE) return { partitionIndex, errorCode };
+      // The topics are looked at first, whatever is wrong with the group.
       if (state.topics.partition(name, partitionIndex) === undefined) {
         return { partitionIndex, errorCode: KafkaErrorCode.UNKNOWN_TOPIC_OR_PARTITION };
       }
+      if (errorCode !== KafkaErrorCode.NONE) return { partitionIndex, errorCode };
       const metadata = each.committedMetadata ?? '';
       if (metadata.length > state.settings.offsetMetadataMax) {
         return { partitionIndex, errorCode: KafkaErrorCode.OFFSET_METADATA_TOO_LARGE };

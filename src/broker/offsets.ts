@@ -1,7 +1,7 @@
 /**
  * Committed offsets of one group, and those that open transactions hold back.
  *
- * Owned by `group-offsets.ts`' table, one per group: it plays the part of the group's records in
+ * Owned by `groups.ts`, one per group: it plays the part of the group's records in
  * __consumer_offsets.
  *
  * I1. A transactional commit is pending under its producer id until that producer's marker comes
@@ -11,6 +11,7 @@
  * I3. A producer's epoch never goes back here either.
  */
 import { KafkaErrorCode } from '../kafka/protocol/error-codes.ts';
+import type { Clock } from '../ports.ts';
 import type { Marker } from './batch-header.ts';
 import type { MarkerOutcome } from './markers.ts';
 
@@ -20,6 +21,8 @@ export interface CommittedOffset {
   readonly metadata: string;
   /** Order of append among the commits of this group. */
   readonly place: number;
+  /** When it was written, in milliseconds. */
+  readonly committedAt: number;
 }
 
 export interface OffsetEntry {
@@ -40,7 +43,18 @@ interface ProducerEntry {
 export class GroupOffsets {
   readonly #committed = new Map<string, Map<number, CommittedOffset>>();
   readonly #producers = new Map<number, ProducerEntry>();
+  readonly #clock: Clock;
   #place = 0;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** Nothing committed, nothing pending. */
+  get isVacant(): boolean {
+    if (this.#committed.size > 0) return false;
+    return [...this.#producers.values()].every((producer) => producer.pending.size === 0);
+  }
 
   commit(entry: OffsetEntry): void {
     this.#store(entry.topic, entry.partition, this.#placed(entry));
@@ -94,21 +108,35 @@ export class GroupOffsets {
     return false;
   }
 
-  /** Every topic and partition with a committed or a pending offset. */
+  /** Every topic and partition with a committed offset. */
   partitions(): Map<string, number[]> {
-    const all = new Map<string, Set<number>>();
-    const note = (topic: string, partition: number) => {
-      const partitions = all.get(topic);
-      if (partitions === undefined) all.set(topic, new Set([partition]));
-      else partitions.add(partition);
-    };
-    for (const [topic, partitions] of this.#committed) {
-      for (const partition of partitions.keys()) note(topic, partition);
-    }
+    return new Map(
+      [...this.#committed].map(([topic, partitions]) => [
+        topic,
+        [...partitions.keys()].sort((a, b) => a - b),
+      ]),
+    );
+  }
+
+  /** Drops an offset, a pending one as well. */
+  delete(topic: string, partition: number): void {
     for (const producer of this.#producers.values()) {
-      for (const { topic, partition } of producer.pending.values()) note(topic, partition);
+      producer.pending.delete(`${topic}/${partition}`);
     }
-    return new Map([...all].map(([topic, set]) => [topic, [...set].sort((a, b) => a - b)]));
+    this.#drop(topic, partition);
+  }
+
+  /** Drops what `isExpired` names unless a transaction holds it; answers whether any was dropped. */
+  expire(isExpired: (topic: string, committedAt: number) => boolean): 'some' | 'none' {
+    let dropped: 'some' | 'none' = 'none';
+    for (const [topic, partitions] of this.#committed) {
+      for (const [partition, { committedAt }] of partitions) {
+        if (!isExpired(topic, committedAt) || this.isPending(topic, partition)) continue;
+        this.#drop(topic, partition);
+        dropped = 'some';
+      }
+    }
+    return dropped;
   }
 
   forgetTopic(topic: string): void {
@@ -123,7 +151,14 @@ export class GroupOffsets {
   #placed(entry: OffsetEntry): CommittedOffset {
     this.#place += 1;
     const { offset, leaderEpoch, metadata } = entry;
-    return { offset, leaderEpoch, metadata, place: this.#place };
+    const committedAt = this.#clock.now();
+    return { offset, leaderEpoch, metadata, place: this.#place, committedAt };
+  }
+
+  #drop(topic: string, partition: number): void {
+    const partitions = this.#committed.get(topic);
+    partitions?.delete(partition);
+    if (partitions?.size === 0) this.#committed.delete(topic);
   }
 
   #store(topic: string, partition: number, committed: CommittedOffset): void {

@@ -49,6 +49,11 @@ export interface BrokerOptions {
   readonly sessionTimeoutMaxMs?: number;
   /** `transaction.max.timeout.ms`; default 900,000. */
   readonly transactionTimeoutMaxMs?: number;
+  /**
+   * `offsets.retention.minutes`, here in milliseconds: after which committed offsets that nobody
+   * reads on from are gone. Default 604,800,000 (7 days).
+   */
+  readonly offsetsRetentionMs?: number;
   /** `offset.metadata.max.bytes`; default 4,096. Like Kafka it counts UTF-16 units. */
   readonly offsetMetadataMax?: number;
 }
@@ -69,5 +74,6 @@ export const BROKER_DEFAULTS: Omit<BrokerSettings, 'ports'> = Object.freeze({
   sessionTimeoutMinMs: 1_000,
   sessionTimeoutMaxMs: 1_800_000,
   transactionTimeoutMaxMs: 900_000,
+  offsetsRetentionMs: 604_800_000,
   offsetMetadataMax: 4_096,
 });

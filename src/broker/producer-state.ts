@@ -161,6 +161,17 @@ export class ProducerState {
     if (!isNext) this.#verifications.delete(producerId);
   }
 
+  /** Every producer that is known here, as DescribeProducers tells it. */
+  all() {
+    return [...this.#entries].map(([producerId, entry]) => ({
+      producerId,
+      producerEpoch: entry.epoch,
+      lastSequence: entry.batches.at(-1)?.lastSequence ?? -1,
+      lastTimestamp: entry.lastSeen,
+      coordinatorEpoch: entry.coordinatorEpoch,
+    }));
+  }
+
   /** Forgets producers last seen at `until` or before with nothing open (state loss of rule 9). */
   expire(until: number): void {
     for (const [producerId, entry] of this.#entries) {

@@ -1,148 +1,146 @@
-/** Topic administration: CreateTopics, DeleteTopics, DescribeConfigs. */
+/** Topic administration: CreateTopics, CreatePartitions, DeleteTopics. */
+import { createPartitions } from '../kafka/protocol/create-partitions.ts';
 import { createTopics } from '../kafka/protocol/create-topics.ts';
 import { deleteTopics } from '../kafka/protocol/delete-topics.ts';
-import { describeConfigs } from '../kafka/protocol/describe-configs.ts';
 import { KafkaErrorCode } from '../kafka/protocol/error-codes.ts';
+import type { Request } from '../kafka/protocol/schema.ts';
 import type { ApiTable } from './api-table.ts';
+import { topicConfigs } from './config-requests.ts';
 import type { BrokerState } from './state.ts';
-import { CONFIG_TYPE_NUMBERS, type ConfigType, TOPIC_CONFIGS } from './topic-configs.ts';
-import type { Topic, TopicSpec } from './topics.ts';
+import type { Fault, Topic, TopicSpec } from './topics.ts';
 
-const TOPIC_RESOURCE = 2;
-const BROKER_RESOURCE = 4;
-const SOURCE_TOPIC = 1;
-const SOURCE_STATIC_BROKER = 4;
-const SOURCE_DEFAULT = 5;
+const TOPIC_IDS_VERSION = 6;
 const NO_ID = '0'.repeat(32);
+const TWICE: Fault = {
+  errorCode: KafkaErrorCode.INVALID_REQUEST,
+  message: 'Duplicate topic name.',
+};
 
 export function serveTopicRequests(table: ApiTable, state: BrokerState): void {
   table.serve(createTopics, (request, answer) => {
-    const counts = new Map<string, number>();
-    for (const { name } of request.topics) counts.set(name, (counts.get(name) ?? 0) + 1);
-    const topics = request.topics.map((asked) => {
-      const spec: TopicSpec = {
-        name: asked.name,
-        partitions: asked.numPartitions,
-        replicationFactor: asked.replicationFactor,
-        assignments: asked.assignments.map((each) => each.brokerIds),
-        configs: asked.configs,
-      };
-      if (counts.get(asked.name) !== 1) {
-        const message = `The topic ${asked.name} is named twice in one request`;
-        return creation(asked.name, { errorCode: KafkaErrorCode.INVALID_REQUEST, message });
-      }
-      const fault = state.topics.fault(spec);
-      if (fault !== null) return creation(asked.name, fault);
-      if (request.validateOnly) return creation(asked.name, null);
-      return creation(asked.name, null, state.topics.create(spec));
+    const [single, twice] = apart(request.topics, ({ name }) => name);
+    const topics = single.map((asked) => created(state, asked, request.validateOnly));
+    // Kafka names a topic that was asked for twice once, behind the others.
+    answer({
+      throttleTimeMs: 0,
+      topics: [...topics, ...twice.map((name) => refused(name, TWICE))],
     });
-    answer({ throttleTimeMs: 0, topics });
+  });
+
+  table.serve(createPartitions, (request, answer) => {
+    const [single, twice] = apart(request.topics, ({ name }) => name);
+    const respond = (name: string, fault: Fault | null) => ({
+      name,
+      errorCode: fault?.errorCode ?? KafkaErrorCode.NONE,
+      errorMessage: fault?.message ?? null,
+    });
+    const results = single.map(({ name, count, assignments }) => {
+      const replicas = assignments?.map((each) => each.brokerIds) ?? null;
+      const fault = state.topics.faultOfIncrease(name, count, replicas);
+      if (fault === null && !request.validateOnly) state.topics.increase(name, count, replicas);
+      return respond(name, fault);
+    });
+    answer({
+      throttleTimeMs: 0,
+      results: [...twice.map((name) => respond(name, TWICE)), ...results],
+    });
   });
 
   table.serve(deleteTopics, (request, answer, { version }) => {
-    const wanted =
-      version >= 6 ? request.topics : request.topicNames.map((name) => ({ name, topicId: NO_ID }));
-    const responses = wanted.map(({ name, topicId }) => {
-      const topic = name === null ? state.topics.findById(topicId) : state.topics.find(name);
-      const errorCode =
-        topic !== undefined
-          ? KafkaErrorCode.NONE
-          : name === null
-            ? KafkaErrorCode.UNKNOWN_TOPIC_ID
-            : KafkaErrorCode.UNKNOWN_TOPIC_OR_PARTITION;
-      if (topic !== undefined) {
-        state.topics.delete(topic.name);
-        state.groups.forgetTopic(topic.name);
-      }
-      return {
-        name: topic?.name ?? name,
-        topicId: topic?.id ?? topicId,
-        errorCode,
-        errorMessage: null,
-      };
+    const wanted: readonly Named[] =
+      version >= TOPIC_IDS_VERSION
+        ? request.topics
+        : request.topicNames.map((name) => ({ name, topicId: NO_ID }));
+    const [single, twice] = apart(wanted, ({ name, topicId }) => name ?? topicId);
+    const responses = single.map((named) => deleted(state, named));
+    const both = twice.map((key) => {
+      const named = wanted.find(({ name, topicId }) => (name ?? topicId) === key)!;
+      return deletion(named, KafkaErrorCode.INVALID_REQUEST, 'Duplicate topic.');
     });
-    answer({ throttleTimeMs: 0, responses });
-  });
-
-  table.serve(describeConfigs, (request, answer) => {
-    const results = request.resources.map((resource) => {
-      const { resourceType, resourceName, configurationKeys } = resource;
-      const wanted = (name: string) =>
-        configurationKeys === null ||
-        configurationKeys.length === 0 ||
-        configurationKeys.includes(name);
-      const refuse = (errorCode: number, errorMessage: string) => ({
-        errorCode,
-        errorMessage,
-        resourceType,
-        resourceName,
-        configs: [],
-      });
-      if (resourceType !== TOPIC_RESOURCE && resourceType !== BROKER_RESOURCE) {
-        return refuse(KafkaErrorCode.INVALID_REQUEST, `unsupported resource type ${resourceType}`);
-      }
-      const topic = state.topics.find(resourceName);
-      if (resourceType === TOPIC_RESOURCE && topic === undefined) {
-        return refuse(KafkaErrorCode.UNKNOWN_TOPIC_OR_PARTITION, `no topic ${resourceName}`);
-      }
-      const all = topic === undefined ? brokerConfigs(state) : topicConfigs(topic);
-      const configs = all.filter(({ name }) => wanted(name));
-      const errorCode: number = KafkaErrorCode.NONE;
-      return { errorCode, errorMessage: null, resourceType, resourceName, configs };
-    });
-    answer({ throttleTimeMs: 0, results });
+    answer({ throttleTimeMs: 0, responses: [...both, ...responses] });
   });
 }
 
-function creation(
-  name: string,
-  fault: { errorCode: number; message: string } | null,
-  topic?: Topic,
-) {
+/** What is asked for once, and the keys of what is asked for more often. */
+function apart<T>(all: readonly T[], keyOf: (each: T) => string): [once: T[], twice: string[]] {
+  const counts = new Map<string, number>();
+  for (const each of all) counts.set(keyOf(each), (counts.get(keyOf(each)) ?? 0) + 1);
+  const once = all.filter((each) => counts.get(keyOf(each)) === 1);
+  return [once, [...counts].filter(([, count]) => count > 1).map(([key]) => key)];
+}
+
+type Asked = Request<typeof createTopics>['topics'][number];
+
+function created(state: BrokerState, asked: Asked, validateOnly: boolean) {
+  const { name } = asked;
+  const indexes = asked.assignments.map((each) => each.partitionIndex).sort((a, b) => a - b);
+  if (indexes.some((index, place) => index !== place)) {
+    const message = 'partitions should be a consecutive 0-based integer sequence';
+    return refused(name, { errorCode: KafkaErrorCode.INVALID_REPLICA_ASSIGNMENT, message });
+  }
+  const spec: TopicSpec = {
+    name,
+    partitions: asked.numPartitions,
+    replicationFactor: asked.replicationFactor,
+    assignments: [...asked.assignments]
+      .sort((a, b) => a.partitionIndex - b.partitionIndex)
+      .map((each) => each.brokerIds),
+    configs: asked.configs,
+  };
+  const fault = state.topics.fault(spec);
+  if (fault !== null) return refused(name, fault);
+  const topic = validateOnly ? state.topics.plan(spec) : state.topics.create(spec);
   return {
     name,
-    topicId: topic?.id ?? NO_ID,
-    errorCode: fault?.errorCode ?? KafkaErrorCode.NONE,
-    errorMessage: fault?.message ?? null,
+    topicId: topic.id,
+    errorCode: KafkaErrorCode.NONE,
+    errorMessage: null,
     topicConfigErrorCode: KafkaErrorCode.NONE,
-    numPartitions: topic?.partitions.length ?? -1,
-    replicationFactor: topic === undefined ? -1 : 1,
-    configs: topic === undefined ? null : topicConfigs(topic),
+    numPartitions: topic.partitions.length,
+    replicationFactor: topic.partitions[0]!.replicas.length,
+    configs: topicConfigs(topic),
   };
 }
 
-function topicConfigs(topic: Topic) {
-  return [...TOPIC_CONFIGS].map(([name, { value, type }]) => {
-    const given = topic.configs.get(name);
-    return shown(name, given ?? value, type, given === undefined ? SOURCE_DEFAULT : SOURCE_TOPIC);
-  });
-}
-
-function brokerConfigs({ settings }: BrokerState) {
-  const values: readonly (readonly [string, string | number, ConfigType])[] = [
-    ['auto.create.topics.enable', String(settings.unknownTopics === 'create'), 'boolean'],
-    ['group.initial.rebalance.delay.ms', settings.initialRebalanceDelayMs, 'int'],
-    ['group.max.session.timeout.ms', settings.sessionTimeoutMaxMs, 'int'],
-    ['group.min.session.timeout.ms', settings.sessionTimeoutMinMs, 'int'],
-    ['message.max.bytes', TOPIC_CONFIGS.get('max.message.bytes')!.value, 'int'],
-    ['num.partitions', settings.partitionsDefault, 'int'],
-    ['offset.metadata.max.bytes', settings.offsetMetadataMax, 'int'],
-    ['transaction.max.timeout.ms', settings.transactionTimeoutMaxMs, 'int'],
-  ];
-  return values.map(([name, value, type]) =>
-    shown(name, String(value), type, SOURCE_STATIC_BROKER),
-  );
-}
-
-function shown(name: string, value: string, type: ConfigType, configSource: number) {
+function refused(name: string, fault: Fault) {
   return {
     name,
-    value,
-    readOnly: false,
-    configSource,
-    isSensitive: false,
-    synonyms: [],
-    configType: CONFIG_TYPE_NUMBERS[type],
-    documentation: null,
+    topicId: NO_ID,
+    errorCode: fault.errorCode,
+    errorMessage: fault.message,
+    topicConfigErrorCode: KafkaErrorCode.NONE,
+    numPartitions: -1,
+    replicationFactor: -1,
+    configs: null,
   };
+}
+
+interface Named {
+  readonly name: string | null;
+  readonly topicId: string;
+}
+
+function deleted(state: BrokerState, named: Named) {
+  const { name, topicId } = named;
+  if (name === null && topicId === NO_ID) {
+    const message = 'Neither topic name nor id were specified.';
+    return deletion(named, KafkaErrorCode.INVALID_REQUEST, message);
+  }
+  if (name !== null && topicId !== NO_ID) {
+    const message = 'You may not specify both topic name and topic id.';
+    return deletion(named, KafkaErrorCode.INVALID_REQUEST, message);
+  }
+  const topic: Topic | undefined =
+    name === null ? state.topics.findById(topicId) : state.topics.find(name);
+  if (topic === undefined) {
+    const { UNKNOWN_TOPIC_ID, UNKNOWN_TOPIC_OR_PARTITION } = KafkaErrorCode;
+    return deletion(named, name === null ? UNKNOWN_TOPIC_ID : UNKNOWN_TOPIC_OR_PARTITION, null);
+  }
+  state.topics.delete(topic.name);
+  state.groups.forgetTopic(topic.name);
+  return deletion({ name: topic.name, topicId: topic.id }, KafkaErrorCode.NONE, null);
+}
+
+function deletion({ name, topicId }: Named, errorCode: number, errorMessage: string | null) {
+  return { name, topicId, errorCode, errorMessage };
 }

@@ -7,9 +7,8 @@
 import { KafkaErrorCode } from '../kafka/protocol/error-codes.ts';
 import type { Randomness } from '../ports.ts';
 import { Partition } from './partition.ts';
-import { faultOfConfig, TOPIC_CONFIGS } from './topic-configs.ts';
+import { configOf, faultOfConfigs } from './topic-configs.ts';
 
-const NAME_LENGTH_MAX = 249;
 const PARTITIONS_MAX = 10_000;
 
 export interface Topic {
@@ -39,6 +38,11 @@ export interface Fault {
   readonly errorCode: number;
   readonly message: string;
 }
+
+const TOO_MANY: Fault = {
+  errorCode: KafkaErrorCode.POLICY_VIOLATION,
+  message: `Excessively large number of partitions per request: the most is ${PARTITIONS_MAX}.`,
+};
 
 export class Topics {
   readonly #topics = new Map<string, Topic>();
@@ -77,47 +81,24 @@ export class Topics {
     return [...this.#topics.values()];
   }
 
-  /** Why a topic cannot be created, or null. */
+  /** Why a topic cannot be created, or null: the first reason in the order of Kafka's controller. */
   fault(spec: TopicSpec): Fault | null {
-    if (!/^[a-zA-Z0-9._-]+$/.test(spec.name) || /^\.{1,2}$/.test(spec.name)) {
-      return fault(KafkaErrorCode.INVALID_TOPIC_EXCEPTION, `Topic name is invalid: ${spec.name}`);
-    }
-    if (spec.name.length > NAME_LENGTH_MAX) {
-      return fault(KafkaErrorCode.INVALID_TOPIC_EXCEPTION, 'Topic name is longer than 249 letters');
-    }
-    if (this.#topics.has(spec.name)) {
-      return fault(KafkaErrorCode.TOPIC_ALREADY_EXISTS, `Topic '${spec.name}' already exists.`);
-    }
-    if (spec.assignments.length > 0) {
-      const unknown = spec.assignments.flat().find((node) => node < 0 || node >= this.#nodes);
-      return unknown === undefined
-        ? this.#faultOfConfigs(spec)
-        : fault(KafkaErrorCode.INVALID_REPLICA_ASSIGNMENT, `There is no node ${unknown}`);
-    }
-    const partitions = spec.partitions === -1 ? this.#partitionsDefault : spec.partitions;
-    if (partitions < 1 || partitions > PARTITIONS_MAX) {
-      return fault(
-        KafkaErrorCode.INVALID_PARTITIONS,
-        `Number of partitions must be from 1 to ${PARTITIONS_MAX}, not ${spec.partitions}`,
-      );
-    }
-    if (spec.replicationFactor === 0 || spec.replicationFactor < -1) {
-      return fault(
-        KafkaErrorCode.INVALID_REPLICATION_FACTOR,
-        'Replication factor must be larger than 0, or -1 to use the default value.',
-      );
-    }
-    if (spec.replicationFactor > this.#nodes) {
-      return fault(
-        KafkaErrorCode.INVALID_REPLICATION_FACTOR,
-        `Unable to replicate the partition ${spec.replicationFactor} time(s): there are ${this.#nodes} nodes.`,
-      );
-    }
-    return this.#faultOfConfigs(spec);
+    return (
+      this.#faultOfName(spec.name) ??
+      faultOf(spec.configs) ??
+      (spec.assignments.length > 0 ? this.#faultOfAssignments(spec) : this.#faultOfCounts(spec))
+    );
   }
 
   create(spec: TopicSpec): Topic {
-    const configs = new Map(spec.configs.map(({ name, value }) => [name, value ?? '']));
+    const topic = this.plan(spec);
+    this.#topics.set(spec.name, topic);
+    return topic;
+  }
+
+  /** The topic that `create` would make. */
+  plan(spec: TopicSpec): Topic {
+    const configs = settingsOf(spec.configs);
     const count =
       spec.assignments.length ||
       (spec.partitions === -1 ? this.#partitionsDefault : spec.partitions);
@@ -125,20 +106,51 @@ export class Topics {
       const replicas = spec.assignments[index] ?? this.#replicasOf(index, spec.replicationFactor);
       return new Partition({ topic: spec.name, index, replicas });
     });
-    const topic: Topic = {
-      name: spec.name,
-      id: this.#random.bytes(16).toString('hex'),
-      partitions,
-      configs,
-      batchBytesMax: Number(configOf(configs, 'max.message.bytes')),
-      timestampAfterMaxMs: Number(
-        configs.get('message.timestamp.after.max.ms') ?? this.#timestampAfterMaxMs,
-      ),
-      keys: configOf(configs, 'cleanup.policy').includes('compact') ? 'required' : 'optional',
-      replicasMin: Number(configOf(configs, 'min.insync.replicas')),
-    };
-    this.#topics.set(spec.name, topic);
-    return topic;
+    const id = this.#random.bytes(16).toString('hex');
+    return { name: spec.name, id, partitions, configs, ...this.#ruledBy(configs) };
+  }
+
+  /** Why a topic cannot have `count` partitions, or null; `assignments` are those of the new ones. */
+  faultOfIncrease(
+    name: string,
+    count: number,
+    assignments: readonly (readonly number[])[] | null,
+  ): Fault | null {
+    const present = this.#topics.get(name)?.partitions.length;
+    if (present === undefined) {
+      const message = 'This server does not host this topic-partition.';
+      return fault(KafkaErrorCode.UNKNOWN_TOPIC_OR_PARTITION, message);
+    }
+    if (count <= present) {
+      const message = `Topic ${name} has ${present} partition(s); ${count} would not be an increase.`;
+      return fault(KafkaErrorCode.INVALID_PARTITIONS, message);
+    }
+    if (count - present > PARTITIONS_MAX) return TOO_MANY;
+    if (assignments === null) return null;
+    if (assignments.length !== count - present) {
+      const message = `${count - present} partition(s) to add, but ${assignments.length} assignment(s)`;
+      return fault(KafkaErrorCode.INVALID_REPLICA_ASSIGNMENT, message);
+    }
+    return this.#faultOfReplicas(assignments);
+  }
+
+  /** Adds partitions up to `count`; what there is keeps its records. */
+  increase(name: string, count: number, assignments: readonly (readonly number[])[] | null): void {
+    const topic = this.#topics.get(name)!;
+    const present = topic.partitions.length;
+    const factor = topic.partitions[0]!.replicas.length;
+    const added = Array.from({ length: count - present }, (_, step) => {
+      const index = present + step;
+      const replicas = assignments?.[step] ?? this.#replicasOf(index, factor);
+      return new Partition({ topic: name, index, replicas });
+    });
+    this.#topics.set(name, { ...topic, partitions: [...topic.partitions, ...added] });
+  }
+
+  /** Replaces the settings, which were checked. */
+  configure(name: string, configs: ReadonlyMap<string, string>): void {
+    const topic = this.#topics.get(name)!;
+    this.#topics.set(name, { ...topic, configs, ...this.#ruledBy(configs) });
   }
 
   /** Fetches that wait on the topic are woken and find it gone. */
@@ -150,22 +162,90 @@ export class Topics {
     return 'deleted';
   }
 
+  /** What an append asks of the settings, read once. */
+  #ruledBy(
+    configs: ReadonlyMap<string, string>,
+  ): Pick<Topic, 'batchBytesMax' | 'timestampAfterMaxMs' | 'keys' | 'replicasMin'> {
+    return {
+      batchBytesMax: Number(configOf(configs, 'max.message.bytes')),
+      timestampAfterMaxMs: Number(
+        configs.get('message.timestamp.after.max.ms') ?? this.#timestampAfterMaxMs,
+      ),
+      keys: configOf(configs, 'cleanup.policy').includes('compact') ? 'required' : 'optional',
+      replicasMin: Number(configOf(configs, 'min.insync.replicas')),
+    };
+  }
+
   #replicasOf(index: number, replicationFactor: number): number[] {
     const count = Math.max(1, replicationFactor);
     return Array.from({ length: count }, (_, step) => (index + step) % this.#nodes);
   }
 
-  #faultOfConfigs(spec: TopicSpec): Fault | null {
-    for (const { name, value } of spec.configs) {
-      const message = faultOfConfig(name, value);
-      if (message !== null) return fault(KafkaErrorCode.INVALID_CONFIG, message);
+  #faultOfName(name: string): Fault | null {
+    if (!/^[a-zA-Z0-9._-]{1,249}$/.test(name) || /^\.{1,2}$/.test(name)) {
+      const message = `Topic name is invalid: ${name}`;
+      return fault(KafkaErrorCode.INVALID_TOPIC_EXCEPTION, message);
+    }
+    if (this.#topics.has(name)) {
+      return fault(KafkaErrorCode.TOPIC_ALREADY_EXISTS, `Topic '${name}' already exists.`);
+    }
+    // Metrics have one letter for both.
+    const unified = name.replaceAll('.', '_');
+    const rival = this.all().find((topic) => topic.name.replaceAll('.', '_') === unified);
+    if (rival === undefined) return null;
+    const message = `Topic '${name}' collides with existing topic: ${rival.name}`;
+    return fault(KafkaErrorCode.INVALID_TOPIC_EXCEPTION, message);
+  }
+
+  #faultOfAssignments(spec: TopicSpec): Fault | null {
+    if (spec.replicationFactor !== -1 || spec.partitions !== -1) {
+      const message = 'A manual partition assignment comes with -1 partitions and replicas.';
+      return fault(KafkaErrorCode.INVALID_REQUEST, message);
+    }
+    return this.#faultOfReplicas(spec.assignments);
+  }
+
+  #faultOfReplicas(assignments: readonly (readonly number[])[]): Fault | null {
+    for (const replicas of assignments) {
+      const unknown = replicas.find((node) => node < 0 || node >= this.#nodes);
+      const isEqual = replicas.length === assignments[0]!.length;
+      const isDistinct = new Set(replicas).size === replicas.length;
+      if (replicas.length > 0 && unknown === undefined && isDistinct && isEqual) continue;
+      const message = `The manual partition assignment [${replicas}] does not fit the nodes`;
+      return fault(KafkaErrorCode.INVALID_REPLICA_ASSIGNMENT, message);
     }
     return null;
   }
+
+  #faultOfCounts({ partitions, replicationFactor }: TopicSpec): Fault | null {
+    if (replicationFactor === 0 || replicationFactor < -1) {
+      const message = 'Replication factor must be larger than 0, or -1 to use the default value.';
+      return fault(KafkaErrorCode.INVALID_REPLICATION_FACTOR, message);
+    }
+    if (partitions === 0 || partitions < -1) {
+      const message = `Number of partitions was set to an invalid non-positive value: ${partitions}`;
+      return fault(KafkaErrorCode.INVALID_PARTITIONS, message);
+    }
+    if (partitions > PARTITIONS_MAX) return TOO_MANY;
+    if (replicationFactor <= this.#nodes) return null;
+    const message = `Unable to replicate the partition ${replicationFactor} time(s): there are ${this.#nodes} node(s).`;
+    return fault(KafkaErrorCode.INVALID_REPLICATION_FACTOR, message);
+  }
 }
 
-export function configOf(configs: ReadonlyMap<string, string>, name: string): string {
-  return configs.get(name) ?? TOPIC_CONFIGS.get(name)?.value ?? '';
+type GivenConfigs = TopicSpec['configs'];
+
+function faultOf(configs: GivenConfigs): Fault | null {
+  const empty = configs.filter(({ value }) => value === null).map(({ name }) => name);
+  const message =
+    empty.length > 0
+      ? `Null value not supported for topic configs: ${empty.join(',')}`
+      : faultOfConfigs(settingsOf(configs));
+  return message === null ? null : fault(KafkaErrorCode.INVALID_CONFIG, message);
+}
+
+function settingsOf(configs: GivenConfigs): ReadonlyMap<string, string> {
+  return new Map(configs.map(({ name, value }) => [name, value ?? '']));
 }
 
 function fault(errorCode: number, message: string): Fault {

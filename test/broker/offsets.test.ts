@@ -5,6 +5,7 @@ import { joinGroup } from '../../src/kafka/protocol/join-group.ts';
 import { offsetCommit } from '../../src/kafka/protocol/offset-commit.ts';
 import { offsetFetch } from '../../src/kafka/protocol/offset-fetch.ts';
 import { type Client, stage } from './client.ts';
+import { VirtualPorts } from './ports.ts';
 
 const ID = 'id';
 const G = 'g';
@@ -133,14 +134,14 @@ describe('transactional offsets', () => {
   });
 
   test('rule 9: know the newest epoch of a producer by themselves', () => {
-    const offsets = new GroupOffsets();
+    const offsets = new GroupOffsets(new VirtualPorts().clock);
     offsets.mark({ producerId: 7, producerEpoch: 3, result: 'abort', ...BY_V1 });
     expect(offsets.checkEpoch(7, 2)).toBe(Code.INVALID_PRODUCER_EPOCH);
     expect(offsets.checkEpoch(7, 3)).toBe(Code.NONE);
   });
 
   test('keep out the marker of an older epoch', () => {
-    const offsets = new GroupOffsets();
+    const offsets = new GroupOffsets(new VirtualPorts().clock);
     const entry = { topic: 'in', partition: 0, offset: 5, leaderEpoch: -1, metadata: '' };
     offsets.commitPending(7, 3, entry);
     offsets.mark({ producerId: 7, producerEpoch: 2, result: 'commit', ...BY_V1 });

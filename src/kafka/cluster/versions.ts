@@ -110,7 +110,8 @@ export class NodeVersions {
 
 function choose(node: NodeId, api: Api, offered: Offered, range: VersionRange): number {
   const lowest = Math.max(api.versions[0], range.versionMin ?? 0);
-  const highest = Math.min(api.versions[1], range.versionMax ?? api.versions[1]);
+  const newest = api.clientVersionMax ?? api.versions[1];
+  const highest = Math.min(newest, range.versionMax ?? newest);
   const theirs = offered.versions.get(api.key);
   if (theirs !== undefined) {
     const version = Math.min(highest, theirs[1]);

@@ -6,10 +6,11 @@ import { array, defineApi, int16, int32, rows, string } from './schema.ts';
 export const listGroups = defineApi({
   key: 16,
   name: 'ListGroups',
-  versions: [0, 4],
+  versions: [0, 5],
   flexibleFrom: 3,
   request: {
     statesFilter: array(string(), { since: 4 }),
+    typesFilter: array(string(), { since: 5 }),
   },
   response: {
     throttleTimeMs: int32({ since: 1, default: 0, whenAbsent: 'ignore' }),
@@ -18,6 +19,7 @@ export const listGroups = defineApi({
       groupId: string(),
       protocolType: string(),
       groupState: string({ since: 4, whenAbsent: 'ignore' }),
+      groupType: string({ since: 5, whenAbsent: 'ignore' }),
     }),
   },
 });

@@ -134,8 +134,10 @@ export function struct<const L extends Layout, const O extends FieldOptions<neve
 export interface Api<Req = unknown, Res = unknown> {
   readonly key: number;
   readonly name: string;
-  /** Lowest and highest version that escapement speaks. */
+  /** Lowest and highest version that escapement reads and writes. */
   readonly versions: readonly [min: number, max: number];
+  /** Highest version that the client speaks; the later ones are served only. Default: the highest. */
+  readonly clientVersionMax?: number;
   /** First version with compact lengths, tagged fields and the longer headers (KIP-482). */
   readonly flexibleFrom: number;
   readonly request: Layout;
@@ -158,6 +160,7 @@ export function defineApi<const Req extends Layout, const Res extends Layout>(ap
   readonly key: number;
   readonly name: string;
   readonly versions: readonly [min: number, max: number];
+  readonly clientVersionMax?: number;
   readonly flexibleFrom: number | 'never';
   readonly request: Req;
   readonly response: Res;

@@ -343,10 +343,12 @@ describe('a lost member', () => {
 
   test('is one whose JoinGroup comes a generation late', async () => {
     const plan = planOf([
-      { apiKey: joinGroup.key, ordinal: 2, outcome: 'delay', at: 'before-send', delayMs: 300 },
+      // After one rebalance timeout, when the broker went on without it, and before a second one,
+      // when it puts out the members that never asked for their assignment.
+      { apiKey: joinGroup.key, ordinal: 2, outcome: 'delay', at: 'before-send', delayMs: 1_400 },
     ]);
-    const a = await stage.joined({ name: 'a', ...missing, plan });
-    const b = stage.member({ name: 'b', rebalanceTimeoutMs: 100 });
+    const a = await stage.joined({ name: 'a', ...missing, rebalanceTimeoutMs: 1_000, plan });
+    const b = stage.member({ name: 'b', rebalanceTimeoutMs: 1_000 });
     await b.member.start();
     await until(
       () => a.losses.length > 0,
