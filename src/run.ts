@@ -4,6 +4,7 @@
  * Part of the public door: it joins the runtime with the default transport, kafkajs.
  */
 import { type Options, resolveOptions } from './config/options.ts';
+import { codecOf } from './kafka/records/codecs.ts';
 import { type KafkajsConnection, kafkajsTransport } from './kafka/transport/kafkajs.ts';
 import type { Transport } from './kafka/transport/transport.ts';
 import { type Ports, systemPorts } from './ports.ts';
@@ -60,10 +61,13 @@ export async function run(
   const { kafka, log: logger, listener = {}, signals = 'handle', ports, ...rest } = given;
   const log = logger === undefined ? silentLog : printableLog(logger);
   const options = resolveOptions(rest);
+  codecOf(options.compression);
   const contacts = ports ?? systemPorts;
   const built = 'build' in topology ? topology.build() : topology;
   const transport =
-    'transport' in kafka ? kafka.transport : kafkajsTransport(kafka, { ports: contacts, log });
+    'transport' in kafka
+      ? kafka.transport
+      : kafkajsTransport(kafka, { ports: contacts, log, frameBytesMax: options.frameBytesMax });
   return startInstance({
     topology: built,
     transport,

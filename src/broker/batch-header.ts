@@ -41,7 +41,14 @@ export interface BatchHeader {
   readonly producerEpoch: number;
   readonly baseSequence: number;
   readonly count: number;
+  /** Attribute bits as they are. */
+  readonly attributes: number;
+  /** When tombstones, or a marker without data, may go (KIP-534); null until a compaction set it. */
+  readonly deleteHorizonMs: number | null;
 }
+
+/** Set by compaction: the base timestamp is the delete horizon. */
+const DELETE_HORIZON = 0x40;
 
 /** Why a batch is refused before it is looked at any further. */
 export type BatchFault = 'truncated' | 'magic' | 'count';
@@ -52,22 +59,29 @@ export function readBatchHeader(buffer: Buffer, at: number): BatchHeader | Batch
   const bytes = buffer.readInt32BE(at + LENGTH) + LENGTH_PREFIX_BYTES;
   if (bytes < HEADER_BYTES || bytes > buffer.length - at) return 'truncated';
   if (buffer.readInt8(at + MAGIC) !== 2) return 'magic';
-  const attributes = buffer.readInt16BE(at + ATTRIBUTES);
   const count = buffer.readInt32BE(at + COUNT);
   const lastOffsetDelta = buffer.readInt32BE(at + LAST_OFFSET_DELTA);
   if (count < 1 || lastOffsetDelta !== count - 1) return 'count';
+  return fieldsOf(buffer, at, bytes);
+}
+
+function fieldsOf(buffer: Buffer, at: number, bytes: number): BatchHeader {
+  const attributes = buffer.readInt16BE(at + ATTRIBUTES);
+  const firstTimestamp = readInt64(buffer, at + BASE_TIMESTAMP);
   return {
     bytes,
+    attributes,
+    deleteHorizonMs: (attributes & DELETE_HORIZON) === 0 ? null : firstTimestamp,
     compression: attributes & COMPRESSION_MASK,
     kind: (attributes & CONTROL) === 0 ? 'data' : 'control',
     transactional: (attributes & TRANSACTIONAL) !== 0,
-    lastOffsetDelta,
-    firstTimestamp: readInt64(buffer, at + BASE_TIMESTAMP),
+    lastOffsetDelta: buffer.readInt32BE(at + LAST_OFFSET_DELTA),
+    firstTimestamp,
     maxTimestamp: readInt64(buffer, at + MAX_TIMESTAMP),
     producerId: readInt64(buffer, at + PRODUCER_ID),
     producerEpoch: buffer.readInt16BE(at + PRODUCER_EPOCH),
     baseSequence: buffer.readInt32BE(at + BASE_SEQUENCE),
-    count,
+    count: buffer.readInt32BE(at + COUNT),
   };
 }
 
@@ -80,6 +94,33 @@ export function crcFits(batch: Buffer, header: BatchHeader): boolean {
 export function placeBatch(batch: Buffer, baseOffset: number, leaderEpoch: number): void {
   writeInt64(batch, 0, baseOffset);
   batch.writeInt32BE(leaderEpoch, LEADER_EPOCH);
+}
+
+/** What a compaction changes in a batch. */
+export interface Rewrite {
+  /** Encoded, not compressed. */
+  readonly records: Buffer;
+  readonly count: number;
+  readonly baseTimestamp: number;
+  readonly maxTimestamp: number;
+  readonly deleteHorizon: 'set' | 'none';
+}
+
+/**
+ * The batch with other records: base offset, last offset, identity and sequence stay (KIP-98), so
+ * that offsets and producers go on as if nothing had been removed. Without compression, which a
+ * broker may choose.
+ */
+export function rewriteBatch(batch: Buffer, rewrite: Rewrite): [Buffer, BatchHeader] {
+  const bytes = Buffer.concat([batch.subarray(0, HEADER_BYTES), rewrite.records]);
+  bytes.writeInt32BE(bytes.length - LENGTH_PREFIX_BYTES, LENGTH);
+  const kept = batch.readInt16BE(ATTRIBUTES) & ~(COMPRESSION_MASK | DELETE_HORIZON);
+  bytes.writeInt16BE(rewrite.deleteHorizon === 'set' ? kept | DELETE_HORIZON : kept, ATTRIBUTES);
+  writeInt64(bytes, BASE_TIMESTAMP, rewrite.baseTimestamp);
+  writeInt64(bytes, MAX_TIMESTAMP, rewrite.maxTimestamp);
+  bytes.writeInt32BE(rewrite.count, COUNT);
+  bytes.writeUInt32BE(crc32c(bytes, ATTRIBUTES, bytes.length), CRC);
+  return [bytes, fieldsOf(bytes, 0, bytes.length)];
 }
 
 export interface Marker {

@@ -35,7 +35,7 @@ import { type CoordinatorKind, type Move, Placement, slotOf } from './placement.
 import { serveProduce } from './produce.ts';
 import type { BrokerState, NodeAddress } from './state.ts';
 import { serveTopicRequests } from './topic-requests.ts';
-import { Topics } from './topics.ts';
+import { policyOf, Topics } from './topics.ts';
 import { serveTransactionAdministration } from './transaction-admin-requests.ts';
 import { serveTransactionRequests } from './transaction-requests.ts';
 import type { Participant } from './transaction-state.ts';
@@ -221,6 +221,20 @@ export class Broker implements BrokerState {
   /** For tests and dashboards: what the coordinator knows. */
   listTransactions(): readonly TransactionView[] {
     return this.transactions.list();
+  }
+
+  /**
+   * Does now what Kafka's threads do every few minutes, for one topic or for all: deletes what
+   * `retention.ms` and `retention.bytes` let go, compacts where `cleanup.policy` says so, and forgets
+   * producers that were not seen for `producerIdExpirationMs`. Nothing of it happens by itself.
+   */
+  clean(topic?: string): void {
+    const now = this.ports.clock.now();
+    for (const each of this.topics.all()) {
+      if (topic !== undefined && each.name !== topic) continue;
+      const policy = policyOf(each, this.settings.producerIdExpirationMs);
+      for (const partition of each.partitions) partition.clean(policy, now);
+    }
   }
 
   later(delayMs: number, callback: () => void): void {

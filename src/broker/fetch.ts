@@ -11,9 +11,9 @@
 import { KafkaErrorCode } from '../kafka/protocol/error-codes.ts';
 import { fetch } from '../kafka/protocol/fetch.ts';
 import type { ApiTable } from './api-table.ts';
-import type { AbortedTransaction } from './log.ts';
 import type { Partition } from './partition.ts';
 import type { BrokerState } from './state.ts';
+import type { AbortedTransaction } from './stored-batch.ts';
 
 type Isolation = 'read_committed' | 'read_uncommitted';
 

@@ -9,26 +9,14 @@
  *     the offsets of data are sparse for a reader.
  * I2. lastStableOffset is the first offset of the oldest open transaction, or the high watermark
  *     when there is none (rule 11). It never moves back.
- * I3. The aborted index is in the order of completion, that is of *last* offsets, not of first
+ * I3. Compaction removes batches and records between the log start and the last stable offset only
+ *     (rule 18), and never the last offset; what it leaves keeps its offsets, so the log has gaps.
+ * I4. The aborted index is in the order of completion, that is of *last* offsets, not of first
  *     offsets (rule 12): a reader that takes it for sorted by first offset leaks aborted records.
  */
 import { type BatchHeader, placeBatch } from './batch-header.ts';
-
-export interface StoredBatch {
-  readonly baseOffset: number;
-  readonly lastOffset: number;
-  readonly bytes: Buffer;
-  readonly header: BatchHeader;
-  /** Bytes of all batches ever written before this one: differences are sizes. */
-  readonly position: number;
-}
-
-export interface AbortedTransaction {
-  readonly producerId: number;
-  readonly firstOffset: number;
-  /** Offset of the abort marker. */
-  readonly lastOffset: number;
-}
+import { type CompactionInput, compact } from './compaction.ts';
+import type { AbortedTransaction, StoredBatch } from './stored-batch.ts';
 
 export interface LogSlice {
   readonly batches: readonly Buffer[];
@@ -65,8 +53,13 @@ export class PartitionLog {
   }
 
   get lastStableOffset(): number {
-    for (const firstOffset of this.#open.values()) return firstOffset;
+    for (const firstOffset of this.#open.values()) return Math.max(firstOffset, this.#logStart);
     return this.highWatermark;
+  }
+
+  /** Bytes of all batches. */
+  get bytes(): number {
+    return this.#endPosition - (this.#batches[0]?.position ?? this.#endPosition);
   }
 
   get leaderEpoch(): number {
@@ -127,14 +120,21 @@ export class PartitionLog {
     const firstOffset = this.#open.get(producerId);
     if (firstOffset === undefined) return;
     this.#open.delete(producerId);
-    if (result === 'abort') {
-      this.#aborted.push({ producerId, firstOffset, lastOffset: markerOffset });
-    }
+    if (result === 'commit') return;
+    const { lastStableOffset } = this;
+    this.#aborted.push({ producerId, firstOffset, lastOffset: markerOffset, lastStableOffset });
   }
 
   /** Entries that a reader of [from, to) needs, those that began before `from` included (rule 12). */
   abortedTransactions(from: number, to: number): AbortedTransaction[] {
-    return this.#aborted.filter((entry) => entry.lastOffset >= from && entry.firstOffset < to);
+    const found: AbortedTransaction[] = [];
+    let index = firstIndex(this.#aborted, (entry) => entry.lastOffset >= from);
+    for (; index < this.#aborted.length; index++) {
+      const entry = this.#aborted[index]!;
+      if (entry.firstOffset < to) found.push(entry);
+      if (entry.lastStableOffset >= to) break;
+    }
+    return found;
   }
 
   /**
@@ -166,14 +166,7 @@ export class PartitionLog {
 
   /** Index of the first batch whose last offset is not below `offset`. */
   indexOf(offset: number): number {
-    let low = 0;
-    let high = this.#batches.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (this.#batches[middle]!.lastOffset < offset) low = middle + 1;
-      else high = middle;
-    }
-    return low;
+    return firstIndex(this.#batches, (batch) => batch.lastOffset >= offset);
   }
 
   /** Moves the log start (rule 19); batches that lie wholly below it are gone. */
@@ -182,6 +175,54 @@ export class PartitionLog {
     this.#logStart = offset;
     this.#batches = this.#batches.slice(this.indexOf(offset));
     this.#aborted = this.#aborted.filter((entry) => entry.lastOffset >= offset);
+  }
+
+  /**
+   * Retention by whole batches, where Kafka drops whole segments: moves the log start over what is
+   * older than `before` (by its newest timestamp), or stands above `bytesMax` (-1: no limit).
+   */
+  retain(before: number, bytesMax: number): void {
+    let start = this.#logStart;
+    let { bytes } = this;
+    for (const batch of this.#batches) {
+      const isOld = batch.header.maxTimestamp < before;
+      const isTooMuch = bytesMax >= 0 && bytes - batch.bytes.length >= bytesMax;
+      if (!isOld && !isTooMuch) break;
+      bytes -= batch.bytes.length;
+      start = batch.lastOffset + 1;
+    }
+    this.deleteBefore(Math.min(start, this.highWatermark));
+  }
+
+  /**
+   * Compacts up to the last stable offset, and up to the first batch newer than `cleanableUntil`.
+   * The last batch stays as it is: in Kafka it is in the active segment.
+   */
+  compact(
+    options: Pick<CompactionInput, 'now' | 'deleteRetentionMs' | 'lastOf'> & {
+      readonly cleanableUntil: number;
+    },
+  ): void {
+    const isNew = (batch: StoredBatch) => batch.header.maxTimestamp > options.cleanableUntil;
+    const limits = [this.#batches.find(isNew), this.#batches.at(-1)];
+    const upTo = Math.min(
+      this.lastStableOffset,
+      ...limits.flatMap((batch) => (batch === undefined ? [] : [batch.baseOffset])),
+    );
+    const { batches, aborted } = compact({
+      ...options,
+      batches: this.#batches,
+      aborted: this.#aborted,
+      upTo,
+    });
+    let position = 0;
+    this.#batches = batches.map((batch) => {
+      const placed = { ...batch, position };
+      position += batch.bytes.length;
+      return placed;
+    });
+    this.#endPosition = position;
+    this.#aborted = [...aborted];
   }
 
   /** Calls back after each change of what can be read, until the returned function is called. */
@@ -193,4 +234,16 @@ export class PartitionLog {
   announce(): void {
     for (const changed of [...this.#watchers]) changed();
   }
+}
+
+/** Index of the first item for which the test holds; it holds for all behind it. */
+function firstIndex<T>(items: readonly T[], holds: (item: T) => boolean): number {
+  let low = 0;
+  let high = items.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (holds(items[middle]!)) high = middle;
+    else low = middle + 1;
+  }
+  return low;
 }

@@ -54,6 +54,11 @@ export interface BrokerOptions {
    * reads on from are gone. Default 604,800,000 (7 days).
    */
   readonly offsetsRetentionMs?: number;
+  /**
+   * `producer.id.expiration.ms`: after which `Broker.clean` makes a partition forget a producer that
+   * has nothing open there, by the timestamps of its records. Default 86,400,000.
+   */
+  readonly producerIdExpirationMs?: number;
   /** `offset.metadata.max.bytes`; default 4,096. Like Kafka it counts UTF-16 units. */
   readonly offsetMetadataMax?: number;
 }
@@ -75,5 +80,6 @@ export const BROKER_DEFAULTS: Omit<BrokerSettings, 'ports'> = Object.freeze({
   sessionTimeoutMaxMs: 1_800_000,
   transactionTimeoutMaxMs: 900_000,
   offsetsRetentionMs: 604_800_000,
+  producerIdExpirationMs: 86_400_000,
   offsetMetadataMax: 4_096,
 });

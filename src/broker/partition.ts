@@ -50,6 +50,17 @@ export interface Appended {
   readonly message?: string;
 }
 
+/** Settings of a topic, and one of the broker, for what Kafka does in the background. */
+export interface CleanupPolicy {
+  readonly deletes: boolean;
+  readonly retentionMs: number;
+  readonly retentionBytes: number;
+  readonly compacts: boolean;
+  readonly deleteRetentionMs: number;
+  readonly compactionLagMs: number;
+  readonly producerIdExpirationMs: number;
+}
+
 /** What the coordinator has to be asked before a batch is appended, or why it is refused. */
 export type TransactionNeed = 'nothing' | 'ask' | Appended;
 
@@ -217,6 +228,24 @@ export class Partition {
     this.log.closeTransaction(marker.producerId, offset, marker.result);
     this.log.announce();
     return 'written';
+  }
+
+  /** Retention and compaction as the settings of the topic want them, now. */
+  clean(policy: CleanupPolicy, now: number): void {
+    this.producers.expire(now - policy.producerIdExpirationMs);
+    if (policy.deletes) {
+      const before = policy.retentionMs < 0 ? -Infinity : now - policy.retentionMs;
+      this.log.retain(before, policy.retentionBytes);
+    }
+    if (policy.compacts) {
+      this.log.compact({
+        now,
+        deleteRetentionMs: policy.deleteRetentionMs,
+        cleanableUntil: policy.compactionLagMs > 0 ? now - policy.compactionLagMs : Infinity,
+        lastOf: (producerId) => this.producers.lastOf(producerId),
+      });
+    }
+    this.log.announce();
   }
 
   #fenced(header: BatchHeader): Appended {

@@ -22,6 +22,7 @@ export interface RememberedBatch {
   readonly firstSequence: number;
   readonly lastSequence: number;
   readonly baseOffset: number;
+  readonly lastOffset: number;
 }
 
 interface ProducerEntry {
@@ -86,6 +87,13 @@ export class ProducerState {
     );
   }
 
+  /** Of an active producer: the last offset of its last batch here, -1 after a bump; or null. */
+  lastOf(producerId: number): { readonly lastOffset: number; readonly epoch: number } | null {
+    const entry = this.#entries.get(producerId);
+    if (entry === undefined) return null;
+    return { lastOffset: entry.batches.at(-1)?.lastOffset ?? -1, epoch: entry.epoch };
+  }
+
   /** The error code of a batch that may not be appended, or 0. */
   check(header: BatchHeader): number {
     const entry = this.#entries.get(header.producerId);
@@ -124,6 +132,7 @@ export class ProducerState {
       firstSequence: header.baseSequence,
       lastSequence: lastSequence(header),
       baseOffset,
+      lastOffset: baseOffset + header.lastOffsetDelta,
     });
     if (entry.batches.length > REMEMBERED_BATCHES) entry.batches.shift();
     if (header.transactional) this.#verifications.delete(header.producerId);

@@ -6,7 +6,7 @@
  */
 import { KafkaErrorCode } from '../kafka/protocol/error-codes.ts';
 import type { Randomness } from '../ports.ts';
-import { Partition } from './partition.ts';
+import { type CleanupPolicy, Partition } from './partition.ts';
 import { configOf, faultOfConfigs } from './topic-configs.ts';
 
 const PARTITIONS_MAX = 10_000;
@@ -246,6 +246,20 @@ function faultOf(configs: GivenConfigs): Fault | null {
 
 function settingsOf(configs: GivenConfigs): ReadonlyMap<string, string> {
   return new Map(configs.map(({ name, value }) => [name, value ?? '']));
+}
+
+export function policyOf({ configs }: Topic, producerIdExpirationMs: number): CleanupPolicy {
+  const policies = configOf(configs, 'cleanup.policy').split(',');
+  const number = (name: string) => Number(configOf(configs, name));
+  return {
+    deletes: policies.some((policy) => policy.trim() === 'delete'),
+    retentionMs: number('retention.ms'),
+    retentionBytes: number('retention.bytes'),
+    compacts: policies.some((policy) => policy.trim() === 'compact'),
+    deleteRetentionMs: number('delete.retention.ms'),
+    compactionLagMs: number('min.compaction.lag.ms'),
+    producerIdExpirationMs,
+  };
 }
 
 function fault(errorCode: number, message: string): Fault {

@@ -43,8 +43,31 @@ export interface Options {
   readonly recordBytesMax: number;
   /** Encoded bytes at which a batch is closed; at most the topics' `max.message.bytes`. */
   readonly batchBytesMax: number;
-  /** Bytes asked of one partition in one fetch. Java: `max.partition.fetch.bytes`. */
+  /**
+   * How outputs, repartition and changelog batches are compressed: `none`, `gzip`, `snappy`, `lz4`
+   * or, on Node 22.15 and later, `zstd`. Java: `compression.type`.
+   */
+  readonly compression: 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd';
+  /**
+   * Bytes asked of one partition in one fetch, and bytes that may wait of it before it is asked for
+   * again. Java: `max.partition.fetch.bytes`.
+   */
   readonly fetchBytesPerPartitionMax: number;
+  /** Bytes that all partitions of the instance may hold, fetched and not processed, and ask for. */
+  readonly fetchBytesMax: number;
+  /** Most bytes that one compressed batch of an input or changelog may become. */
+  readonly decompressedBytesMax: number;
+  /** Largest answer taken from a broker; a larger one ends the connection. */
+  readonly frameBytesMax: number;
+  /** Most headers of a record that is looked at; more are an error of the record. */
+  readonly headersMax: number;
+  /** Most bytes of the headers of a record that is looked at. */
+  readonly headerBytesMax: number;
+  /**
+   * Where this process is, so that inputs are read from a replica near it (KIP-392). Default `null`:
+   * from the leaders. Java: `client.rack`.
+   */
+  readonly rackId: string | null;
   /** Records under way in a task with asynchronous operators. */
   readonly asyncWindowMax: number;
   /** Replication of internal topics; -1: the broker's default. Java: `replication.factor`. */
@@ -77,7 +100,14 @@ export const DEFAULTS: Readonly<Omit<Options, 'applicationId'>> = Object.freeze(
   onClose: 'dynamic-leave',
   recordBytesMax: 1_000_000,
   batchBytesMax: 500_000,
+  compression: 'none',
   fetchBytesPerPartitionMax: 1_048_576,
+  fetchBytesMax: 67_108_864,
+  decompressedBytesMax: 67_108_864,
+  frameBytesMax: 104_857_600,
+  headersMax: 1_000,
+  headerBytesMax: 65_536,
+  rackId: null,
   asyncWindowMax: 1_024,
   replicationFactor: -1,
   windowChangelogAdditionalRetentionMs: 86_400_000,
@@ -103,6 +133,11 @@ export const LIMITS: Readonly<Record<NumericOption, readonly [number, number]>> 
   recordBytesMax: [1_024, 104_857_600],
   batchBytesMax: [16_384, 104_857_600],
   fetchBytesPerPartitionMax: [65_536, 104_857_600],
+  fetchBytesMax: [1_048_576, 4_294_967_296],
+  decompressedBytesMax: [1_048_576, 1_073_741_824],
+  frameBytesMax: [1_048_576, 1_073_741_824],
+  headersMax: [1, 100_000],
+  headerBytesMax: [1_024, 104_857_600],
   asyncWindowMax: [1, 100_000],
   replicationFactor: [-1, 100],
   windowChangelogAdditionalRetentionMs: [0, 3_153_600_000_000],
@@ -141,7 +176,7 @@ export function resolveOptions(
 }
 
 function checkNames(options: Options, problems: string[]): void {
-  const { applicationId, instanceId, applicationServer, onClose } = options;
+  const { applicationId, instanceId, applicationServer, onClose, compression, rackId } = options;
   const isName = (name: unknown): boolean =>
     typeof name === 'string' && NAME.test(name) && name !== '.' && name !== '..';
   if (!isName(applicationId)) {
@@ -155,6 +190,14 @@ function checkNames(options: Options, problems: string[]): void {
   }
   if (!['dynamic-leave', 'leave', 'stay'].includes(onClose)) {
     problems.push(`onClose must be 'dynamic-leave', 'leave' or 'stay', not ${shown(onClose)}`);
+  }
+  if (!['none', 'gzip', 'snappy', 'lz4', 'zstd'].includes(compression)) {
+    problems.push(
+      `compression must be 'none', 'gzip', 'snappy', 'lz4' or 'zstd', not ${shown(compression)}`,
+    );
+  }
+  if (rackId !== null && (typeof rackId !== 'string' || rackId === '' || rackId.length > 200)) {
+    problems.push(`rackId must be a text of 1 to 200 characters, not ${shown(rackId)}`);
   }
 }
 

@@ -22,6 +22,14 @@ export interface StreamOptions<K, V> {
    */
   readonly nulls?: 'drop' | 'keep';
   /**
+   * What happens when the committed position is no longer in the log, because retention was faster
+   * or the topic was made anew. `fail` (default): the instance stops with `OFFSET_OUT_OF_RANGE`.
+   * `earliest`, `latest`: it goes on at the start or the end of the log, which leaves records out;
+   * each time is logged, counted and told to the listener (`offsetReset`). A first start is always
+   * at the earliest record. Java: `Consumed.withOffsetResetPolicy`.
+   */
+  readonly onOffsetOutOfRange?: 'fail' | 'earliest' | 'latest';
+  /**
    * Names the sub-topology that reads this stream, and with it its tasks and transactional ids.
    * Default: the topic of its first stream. Keep it when streams are put in front.
    */
@@ -46,6 +54,14 @@ export class TopologyBuilder {
     const drawing = this.#drawing;
     const { key, value } = checkSerdes(drawing, `stream('${topic}')`, options);
     const { timestamp = null, onError = fail(), nulls = 'drop', subTopology } = options;
+    const { onOffsetOutOfRange: outOfRange = 'fail' } = options;
+    if (!['fail', 'earliest', 'latest'].includes(outOfRange)) {
+      const choices = "'fail', 'earliest' or 'latest'";
+      drawing.problem(
+        `stream('${topic}')`,
+        `onOffsetOutOfRange must be ${choices}, not ${outOfRange}`,
+      );
+    }
     if (nulls !== 'drop' && nulls !== 'keep') {
       drawing.problem(`stream('${topic}')`, `nulls must be 'drop' or 'keep', not ${nulls}`);
     }
@@ -60,6 +76,7 @@ export class TopologyBuilder {
       onError,
       nulls,
       repartition: null,
+      ...(outOfRange === 'fail' ? {} : { outOfRange }),
       ...(subTopology === undefined ? {} : { subTopology }),
     });
     return new TracingStream({ drawing, node, keyState: 'keyed' });

@@ -132,7 +132,8 @@ async function restore(
   const { partitionTrailerBytes = 0 } = owner.key as Serde<unknown>;
   listener.restoreStarted?.({ task: plan.id, topic, partition, from, to });
   const range = { topic, partition, from, to, partitionTrailerBytes };
-  const { restored } = await restoreStore({ store, cluster, ...range });
+  const { decompressedBytesMax } = parts.options;
+  const { restored } = await restoreStore({ store, cluster, decompressedBytesMax, ...range });
   await prepareSchemas(store, owner.value, changelog);
   listener.restoreEnded?.({ task: plan.id, topic, partition, restored });
 }

@@ -63,6 +63,10 @@ export class Instance {
       ports,
       log,
       bytesPerPartitionMax: options.fetchBytesPerPartitionMax,
+      bytesMax: options.fetchBytesMax,
+      decompressedBytesMax: options.decompressedBytesMax,
+      rackId: options.rackId,
+      offsetReset: (event) => parts.listener.offsetReset(event),
     });
     this.#member = new GroupMember({
       cluster,

@@ -29,6 +29,17 @@ export interface RuntimeListener {
     readonly partition: number;
     readonly restored: number;
   }) => void;
+  /**
+   * An input went on elsewhere, by the policy of its source (`onOffsetOutOfRange`), because its
+   * position `from` is not in the log. Records between `from` and `to` were not processed.
+   */
+  readonly offsetReset?: (event: {
+    readonly topic: string;
+    readonly partition: number;
+    readonly from: number;
+    readonly to: number;
+    readonly policy: 'earliest' | 'latest';
+  }) => void;
   readonly taskStarted?: (task: string) => void;
   readonly taskClosed?: (task: string, reason: 'revoked' | 'lost' | 'stopped') => void;
   readonly failed?: (error: EscapementError) => void;
@@ -47,6 +58,7 @@ export function guarded(listener: RuntimeListener, log: Log): Required<RuntimeLi
     stateChanged: (state) => tell('stateChanged', () => listener.stateChanged?.(state)),
     restoreStarted: (event) => tell('restoreStarted', () => listener.restoreStarted?.(event)),
     restoreEnded: (event) => tell('restoreEnded', () => listener.restoreEnded?.(event)),
+    offsetReset: (event) => tell('offsetReset', () => listener.offsetReset?.(event)),
     taskStarted: (task) => tell('taskStarted', () => listener.taskStarted?.(task)),
     taskClosed: (task, reason) => tell('taskClosed', () => listener.taskClosed?.(task, reason)),
     failed: (error) => tell('failed', () => listener.failed?.(error)),

@@ -11,7 +11,7 @@
  */
 import { asEscapementError, EscapementError } from '../errors.ts';
 import type { PartitionFeed } from '../kafka/fetch/fetcher.ts';
-import { readHeaders } from '../kafka/records/headers.ts';
+import { type HeaderLimits, readHeaders } from '../kafka/records/headers.ts';
 import type { FetchedRecords } from '../kafka/records/parse-fetched.ts';
 import { RecordCursor } from '../kafka/records/record-cursor.ts';
 import type { Ports } from '../ports.ts';
@@ -31,6 +31,7 @@ export interface QueueEntry {
 class InputPartition {
   readonly index: number;
   readonly entry: QueueEntry;
+  readonly #headerLimits: HeaderLimits | undefined;
   readonly cursor = new RecordCursor();
   head: Input | null = null;
   /** Chunk whose schemas are being prepared. */
@@ -39,9 +40,10 @@ class InputPartition {
   chunkEnd = -1;
   #failure: unknown;
 
-  constructor(index: number, entry: QueueEntry) {
+  constructor(index: number, entry: QueueEntry, headerLimits: HeaderLimits | undefined) {
     this.index = index;
     this.entry = entry;
+    this.#headerLimits = headerLimits;
   }
 
   /** Makes the next record of the chunk the head; false at its end. */
@@ -74,9 +76,7 @@ class InputPartition {
       feed.partition,
       cursor.offset,
       timestamp,
-      cursor.headerCount === 0
-        ? null
-        : headerReader(cursor.buffer, cursor.headersStart, cursor.headerCount),
+      cursor.headerCount === 0 ? null : headerReader(cursor, this.#headerLimits),
     );
     return Rec.fromBytes(
       origin,
@@ -106,12 +106,16 @@ class InputPartition {
 /** Any negative time is a record error (Kafka Streams: FailOnInvalidTimestamp). */
 const INVALID_TIME = -1;
 
-function headerReader(buffer: Buffer, start: number, count: number): () => readonly Header[] {
-  return () => readHeaders(buffer, start, count);
+function headerReader(
+  { buffer, headersStart, headerCount }: RecordCursor,
+  limits: HeaderLimits | undefined,
+): () => readonly Header[] {
+  return () => readHeaders(buffer, headersStart, headerCount, limits);
 }
 
 export interface RecordQueueOptions {
   readonly entries: readonly QueueEntry[];
+  readonly headerLimits?: HeaderLimits;
   readonly ports: Ports;
   readonly log: Log;
   /** Told when a chunk is used up: reading goes on at `offset`. */
@@ -131,7 +135,9 @@ export class RecordQueue {
 
   constructor(options: RecordQueueOptions) {
     this.#options = options;
-    this.#partitions = options.entries.map((entry, index) => new InputPartition(index, entry));
+    this.#partitions = options.entries.map(
+      (entry, index) => new InputPartition(index, entry, options.headerLimits),
+    );
   }
 
   /** Removes and returns the next record to run, or null when there is none now. */

@@ -4,7 +4,7 @@
  */
 import type { Options } from '../config/options.ts';
 import { type EscapementError, invariant } from '../errors.ts';
-import type { Fetcher, PartitionFeed } from '../kafka/fetch/fetcher.ts';
+import type { Fetcher } from '../kafka/fetch/fetcher.ts';
 import type { Ports } from '../ports.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { SegmentNode, TopologyNode } from '../topology/node.ts';
@@ -73,13 +73,18 @@ export function beginRun(run: TaskRunOptions): TaskRun {
   };
   if (graph.stageCount > 1) staged = stagedExecution(run, parts);
   const execution = staged ?? new SerialExecution(parts);
-  const feeds = plan.inputs.map(({ topic, partition }, i) =>
-    fetcher.add(topic, partition, committed.offsets[i]!),
-  );
+  const feeds = plan.inputs.map(({ topic, partition }, i) => {
+    const { outOfRange = 'fail' } = sourceOf(graph, names, topic).node;
+    return fetcher.add(topic, partition, committed.offsets[i]!, outOfRange);
+  });
   /** Where reading went on behind a used-up chunk, of each input. */
   const passed = feeds.map(() => 0);
   const queue = new RecordQueue({
-    entries: feeds.map((feed) => ({ ...entryOf(graph, names, feed), feed })),
+    entries: feeds.map((feed) => {
+      const { node, process } = sourceOf(graph, names, feed.topic);
+      return { source: node, process, feed };
+    }),
+    headerLimits: options,
     passed: (index, offset) => {
       passed[index] = offset;
       // Slots still under way come first: they move the offset at their release.
@@ -123,11 +128,11 @@ function outputTopic(scope: StepScope, names: TopicNames, topic: string) {
   return scope.topic(topic, names.partitions(topic));
 }
 
-function entryOf(graph: Graph, names: TopicNames, feed: PartitionFeed) {
-  for (const { node, process } of graph.entries.values()) {
-    if (names.of(node) === feed.topic) return { source: node, process };
+function sourceOf(graph: Graph, names: TopicNames, topic: string) {
+  for (const entry of graph.entries.values()) {
+    if (names.of(entry.node) === topic) return entry;
   }
-  invariant(false, 'no source reads a topic of the task', { topic: feed.topic });
+  invariant(false, 'no source reads a topic of the task', { topic });
 }
 
 function stagedExecution(run: TaskRunOptions, parts: ExecutionParts): StagedExecution {

@@ -9,8 +9,7 @@
  * I3. The position reached is exactly the end asked for, or an error.
  */
 import { EscapementError, invariant } from '../errors.ts';
-import type { Cluster } from '../kafka/cluster/cluster.ts';
-import { readRange } from '../kafka/fetch/read-range.ts';
+import { type ReadRange, readRange } from '../kafka/fetch/read-range.ts';
 import { murmur2 } from '../kafka/records/murmur2.ts';
 import type { FetchedRecords } from '../kafka/records/parse-fetched.ts';
 import { RecordCursor } from '../kafka/records/record-cursor.ts';
@@ -38,10 +37,9 @@ export interface Restored {
 
 /** Restores from the broker, committed records only. */
 export function restoreStore(
-  options: RestoreSpec & { readonly cluster: Cluster },
+  options: RestoreSpec & Pick<ReadRange, 'cluster' | 'decompressedBytesMax'>,
 ): Promise<Restored> {
-  const { cluster, topic, partition, from, to } = options;
-  const chunks = readRange({ cluster, topic, partition, from, to, isolation: 'read_committed' });
+  const chunks = readRange({ ...options, isolation: 'read_committed' });
   return restoreFrom(options, chunks);
 }
 

@@ -44,6 +44,8 @@ export interface SourceNode extends NodeShape {
   readonly onError: RecordPolicy;
   /** `drop`: records with a null value only advance stream time. `keep`: they are passed on. */
   readonly nulls: 'drop' | 'keep';
+  /** Where to go on when the position is not in the log. Absent: the task stops. */
+  readonly outOfRange?: 'earliest' | 'latest';
   /** Set for the read side of a repartition topic: the application's own topic, by its short name. */
   readonly repartition: string | null;
   /** The user's name for the sub-topology that reads this; by default it is called after `topic`. */

@@ -11,6 +11,7 @@
 import { EscapementError } from '../errors.ts';
 import type { PendingBatch } from '../kafka/records/batch-writer.ts';
 import { BatchWriter } from '../kafka/records/batch-writer.ts';
+import type { Compression } from '../kafka/records/codecs.ts';
 import type { Header } from '../kafka/records/headers.ts';
 
 /** What was written to one partition in one step. */
@@ -27,10 +28,10 @@ class PartitionWriter {
   /** The slot whose first append marked the writer. */
   markedSlot = -1;
 
-  constructor(topic: string, partition: number, batchBytesMax: number) {
+  constructor(topic: string, partition: number, options: ScopeOptions) {
     this.topic = topic;
     this.partition = partition;
-    this.batches = new BatchWriter({ batchBytesMax });
+    this.batches = new BatchWriter(options);
   }
 }
 
@@ -52,6 +53,8 @@ export interface ScopeOptions {
   readonly batchBytesMax: number;
   /** Largest encoded record: key, value and headers together. */
   readonly recordBytesMax: number;
+  /** Of every batch. Default: `none`. */
+  readonly compression?: Compression;
 }
 
 /** Encoded overhead of a record beside key and value, roughly; for the byte bound only. */
@@ -158,7 +161,7 @@ export class StepScope {
   }
 
   #writerOf(topic: OutputTopic, partition: number): PartitionWriter {
-    const writer = new PartitionWriter(topic.name, partition, this.#options.batchBytesMax);
+    const writer = new PartitionWriter(topic.name, partition, this.#options);
     topic.writers[partition] = writer;
     this.#writers.push(writer);
     return writer;

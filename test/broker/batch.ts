@@ -2,10 +2,15 @@
  * Record batches written and read the slow way, sharing no code with `src`: the oracle of the
  * broker's tests.
  */
+import { gzipSync } from 'node:zlib';
+
 export interface BatchSpec {
-  readonly values: readonly string[];
+  /** Null is a tombstone. */
+  readonly values: readonly (string | null)[];
   /** One for all records; null writes records without a key. */
   readonly key?: string | null;
+  /** One for each record, over `key`. */
+  readonly keys?: readonly string[];
   readonly producerId?: number;
   readonly epoch?: number;
   readonly sequence?: number;
@@ -14,12 +19,23 @@ export interface BatchSpec {
   /** Added to the timestamp record by record. */
   readonly timestampStep?: number;
   readonly magic?: number;
+  readonly compression?: 'gzip';
   /** Set as they are, over what `transactional` says. */
   readonly attributes?: number;
 }
 
+export interface ReadRecord {
+  readonly offset: number;
+  readonly timestamp: number;
+  readonly key: string;
+  readonly value: string | null;
+}
+
 export interface ReadBatch {
   readonly baseOffset: number;
+  readonly lastOffset: number;
+  readonly sequence: number;
+  readonly records: readonly ReadRecord[];
   readonly producerId: number;
   readonly epoch: number;
   readonly kind: 'data' | 'commit' | 'abort';
@@ -61,7 +77,7 @@ export function batch(spec: BatchSpec): Buffer {
       Buffer.from([0]),
       varint(step * index),
       varint(index),
-      sized(key),
+      sized(spec.keys?.[index] ?? key),
       sized(value),
       varint(0),
     ]);
@@ -69,7 +85,8 @@ export function batch(spec: BatchSpec): Buffer {
   });
   const fields = Buffer.alloc(40);
   const transactional = spec.transactional === 'transactional' ? 0x10 : 0;
-  fields.writeInt16BE(spec.attributes ?? transactional, 0);
+  const codec = spec.compression === 'gzip' ? 1 : 0;
+  fields.writeInt16BE(spec.attributes ?? transactional | codec, 0);
   fields.writeInt32BE(spec.values.length - 1, 2);
   fields.writeBigInt64BE(BigInt(first), 6);
   fields.writeBigInt64BE(BigInt(first + step * (spec.values.length - 1)), 14);
@@ -77,7 +94,8 @@ export function batch(spec: BatchSpec): Buffer {
   fields.writeInt16BE(spec.epoch ?? -1, 30);
   fields.writeInt32BE(spec.sequence ?? -1, 32);
   fields.writeInt32BE(spec.values.length, 36);
-  const checked = Buffer.concat([fields, ...records]);
+  const content = codec === 0 ? Buffer.concat(records) : gzipSync(Buffer.concat(records));
+  const checked = Buffer.concat([fields, content]);
   const head = Buffer.alloc(21);
   head.writeInt32BE(9 + checked.length, 8);
   head.writeInt8(spec.magic ?? 2, 16);
@@ -111,28 +129,33 @@ function readBatch(bytes: Buffer): ReadBatch {
   };
   const slice = () => {
     const length = next();
-    if (length < 0) return Buffer.alloc(0);
+    if (length < 0) return null;
     at += length;
     return bytes.subarray(at - length, at);
   };
-  const values: string[] = [];
+  const records: ReadRecord[] = [];
+  const baseOffset = Number(bytes.readBigInt64BE(0));
+  const firstTimestamp = Number(bytes.readBigInt64BE(27));
   let kind: ReadBatch['kind'] = 'data';
   for (let index = 0; index < bytes.readInt32BE(57); index++) {
     next();
     at += 1;
-    next();
-    next();
+    const timestamp = firstTimestamp + next();
+    const offset = baseOffset + next();
     const key = slice();
-    const value = slice();
+    const value = slice()?.toString('utf8') ?? null;
     next();
-    if (control) kind = key.readInt16BE(2) === 1 ? 'commit' : 'abort';
-    else values.push(value.toString('utf8'));
+    if (control) kind = key?.readInt16BE(2) === 1 ? 'commit' : 'abort';
+    else records.push({ offset, timestamp, key: key?.toString('utf8') ?? '', value });
   }
   return {
-    baseOffset: Number(bytes.readBigInt64BE(0)),
+    baseOffset,
+    lastOffset: baseOffset + bytes.readInt32BE(23),
     producerId: Number(bytes.readBigInt64BE(43)),
     epoch: bytes.readInt16BE(51),
+    sequence: bytes.readInt32BE(53),
     kind,
-    values,
+    records,
+    values: records.map((record) => record.value ?? '(none)'),
   };
 }

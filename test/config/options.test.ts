@@ -36,12 +36,18 @@ test('every problem is told at once: unknown names, ranges, and times out of ord
     onClose: 'never',
     commitIntervall: 5,
     sliceMs: 0,
+    compression: 'brotli',
+    rackId: '',
     batchBytesMax: '1 MB',
     heartbeatIntervalMs: 4_000,
     sessionTimeoutMs: 10_000,
     stopTimeoutMs: 20_000,
   });
   expect(told).toContain("applicationId must be 1 to 200 of [a-zA-Z0-9._-], not 'not a name'");
+  expect(told).toContain(
+    "compression must be 'none', 'gzip', 'snappy', 'lz4' or 'zstd', not 'brotli'",
+  );
+  expect(told).toContain("rackId must be a text of 1 to 200 characters, not ''");
   expect(told).toContain('instanceId must be 1 to 200');
   expect(told).toContain("onClose must be 'dynamic-leave', 'leave' or 'stay', not 'never'");
   expect(told).toContain('commitIntervall is not an option');

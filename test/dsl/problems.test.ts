@@ -188,7 +188,11 @@ test.each([
 
 test('emit, nulls and partitions are checked', () => {
   const found = problems((s, t) => {
-    t.stream('a', { ...strings, nulls: 'maybe' as 'drop' });
+    t.stream('a', {
+      ...strings,
+      nulls: 'maybe' as 'drop',
+      onOffsetOutOfRange: 'ask' as 'fail',
+    });
     s.pipe(repartition({ name: 'r', ...strings, partitions: 0 }));
     s.pipe(
       windowedAggregate({
@@ -203,6 +207,9 @@ test('emit, nulls and partitions are checked', () => {
     );
   });
   expect(found).toContain("stream('a'): nulls must be 'drop' or 'keep', not maybe");
+  expect(found).toContain(
+    "stream('a'): onOffsetOutOfRange must be 'fail', 'earliest' or 'latest', not ask",
+  );
   expect(found).toContain("repartition('r'): partitions must be a whole number from 1, not 0");
   expect(found).toContain("windowedAggregate('w'): emit must be 'update' or 'final', not close");
 });

@@ -195,7 +195,7 @@ export class Bench {
   }
 
   #add(topic: string, partition: number, offset: number): Feed {
-    const feed = new Feed(topic, partition, offset, () => {});
+    const feed = new Feed({ topic, partition, offset, outOfRange: 'fail', taken: () => {} });
     this.#feeds.set(topic, feed);
     this.#ends.set(topic, offset);
     return feed;

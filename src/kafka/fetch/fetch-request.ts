@@ -22,6 +22,10 @@ export interface FetchTerms {
   /** 0: answers at once, on the `read` lane. Otherwise a long poll, on the `fetch` lane. */
   readonly maxWaitMs: number;
   readonly bytesPerPartitionMax: number;
+  /** Of the whole answer. Default: 64 MiB. */
+  readonly answerBytesMax?: number;
+  /** Where this process is, for a broker that sends readers to a replica near them (KIP-392). */
+  readonly rackId?: string;
 }
 
 export type FetchAnswer = Response<typeof fetch>;
@@ -36,16 +40,17 @@ export async function sendFetch(
   asks: readonly FetchAsk[],
   terms: FetchTerms,
 ): Promise<FetchAnswer> {
-  const { isolation, maxWaitMs, bytesPerPartitionMax } = terms;
+  const { isolation, maxWaitMs, bytesPerPartitionMax, rackId = '' } = terms;
   const answer = await cluster.send(
     node,
     fetch,
     {
       maxWaitMs,
       minBytes: 1,
-      maxBytes: ANSWER_BYTES_MAX,
+      maxBytes: terms.answerBytesMax ?? ANSWER_BYTES_MAX,
       isolationLevel: isolation === 'read_committed' ? 1 : 0,
       topics: byTopic(asks, bytesPerPartitionMax),
+      rackId,
     },
     {
       lane: maxWaitMs === 0 ? 'read' : 'fetch',

@@ -10,12 +10,14 @@
  *     its records are processed.
  * I3. Nothing spins: a long poll waits on the broker, and a short poll without news pauses here.
  * I4. An answer for a feed that ended meanwhile is dropped.
+ * I5. What the budget granted for a request is given back when its answer is here, whatever it is.
  */
 import { EscapementError } from '../../errors.ts';
 import { isPassing } from '../cluster/attempts.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import { brokerError, KafkaErrorCode } from '../protocol/error-codes.ts';
 import { type FetchedRecords, parseFetched } from '../records/parse-fetched.ts';
+import type { FetchBudget, Grant } from './fetch-budget.ts';
 import {
   type FetchAnswer,
   type FetchedPartition,
@@ -31,12 +33,21 @@ export interface PollerOptions {
   readonly cluster: Cluster;
   readonly isolation: Isolation;
   readonly maxWaitMs: number;
-  readonly bytesPerPartitionMax: number;
   readonly prefetchBytesPerPartitionMax: number;
+  readonly decompressedBytesMax: number;
+  readonly rackId: string;
+  readonly budget: FetchBudget;
   /** Chunks or errors can be taken. */
   readonly arrived: () => void;
-  /** The feed must find its leader again, after a pause. */
+  /** The feed must find its leader again, or another offset, after a pause. */
   readonly displaced: (feed: Feed, error: EscapementError) => void;
+  /** The leader names a replica near this process to read from instead (KIP-392). */
+  readonly redirected: (feed: Feed, node: number) => void;
+}
+
+interface Ask {
+  readonly feeds: readonly Feed[];
+  readonly grant: Grant;
 }
 
 export class NodePoller {
@@ -87,11 +98,11 @@ export class NodePoller {
     this.#longPoll = 'running';
     let news: 'none' | 'some' = 'none';
     for (;;) {
-      const feeds = this.#due();
-      const answer = feeds.length === 0 ? null : this.#send(feeds, this.#options.maxWaitMs);
+      const ask = this.#due();
+      const answer = ask === null ? null : this.#send(ask, this.#options.maxWaitMs);
       if (news === 'some') this.#options.arrived();
-      if (answer === null) break;
-      news = await this.#absorb(feeds, answer);
+      if (ask === null || answer === null) break;
+      news = await this.#absorb(ask, answer);
     }
     this.#longPoll = 'none';
   }
@@ -99,9 +110,9 @@ export class NodePoller {
   async #pollShort(): Promise<void> {
     this.#shortPoll = 'running';
     while (this.#longPoll === 'running') {
-      const feeds = this.#due();
-      if (feeds.length === 0) break;
-      const news = await this.#absorb(feeds, this.#send(feeds, 0));
+      const ask = this.#due();
+      if (ask === null) break;
+      const news = await this.#absorb(ask, this.#send(ask, 0));
       if (news === 'some') this.#options.arrived();
       else await this.#options.cluster.ports.timers.sleep(SHORT_POLL_PAUSE_MS);
     }
@@ -111,32 +122,42 @@ export class NodePoller {
   }
 
   /** The feeds to ask for, in an order that moves on: the first always gets a whole batch. */
-  #due(): Feed[] {
-    const { prefetchBytesPerPartitionMax } = this.#options;
-    const due: Feed[] = [];
+  #due(): Ask | null {
+    const { prefetchBytesPerPartitionMax, budget } = this.#options;
+    let due: Feed[] = [];
     for (const feed of this.#feeds) {
       if (feed.state !== 'idle' || feed.error !== null) continue;
       if (feed.bufferedBytes < prefetchBytesPerPartitionMax) due.push(feed);
     }
-    if (due.length < 2) return due;
+    const empty = due.filter((feed) => feed.bufferedBytes === 0);
+    const grant = budget.grant(due.length, empty.length);
+    if (grant.whom === 'empty') due = empty;
+    if (due.length === 0) return null;
     // A broker gives only the first partition more than its byte limit, when a single batch is
     // larger: a fixed order would starve the others.
     this.#rotation = (this.#rotation + 1) % due.length;
-    return [...due.slice(this.#rotation), ...due.slice(0, this.#rotation)];
+    const feeds = [...due.slice(this.#rotation), ...due.slice(0, this.#rotation)];
+    return { feeds, grant };
   }
 
-  #send(feeds: readonly Feed[], maxWaitMs: number): Promise<FetchAnswer> {
+  #send({ feeds, grant }: Ask, maxWaitMs: number): Promise<FetchAnswer> {
     for (const feed of feeds) feed.state = 'asked';
-    const { cluster, isolation, bytesPerPartitionMax } = this.#options;
-    return sendFetch(cluster, this.#node, feeds, { isolation, maxWaitMs, bytesPerPartitionMax });
+    const { cluster, isolation, rackId, budget } = this.#options;
+    const { partitionBytes: bytesPerPartitionMax, answerBytes: answerBytesMax } = grant;
+    const terms = { isolation, maxWaitMs, bytesPerPartitionMax, answerBytesMax, rackId };
+    budget.ask(grant);
+    return sendFetch(cluster, this.#node, feeds, terms);
   }
 
-  async #absorb(feeds: readonly Feed[], pending: Promise<FetchAnswer>): Promise<'none' | 'some'> {
+  async #absorb(ask: Ask, pending: Promise<FetchAnswer>): Promise<'none' | 'some'> {
+    const { feeds, grant } = ask;
     let answer: FetchAnswer;
     try {
       answer = await pending;
     } catch (error) {
       return this.#failAll(feeds, error);
+    } finally {
+      this.#options.budget.answered(grant);
     }
     let news: 'none' | 'some' = 'none';
     for (const { topic, partitions } of answer.responses) {
@@ -147,6 +168,7 @@ export class NodePoller {
         if (feed === undefined || feed.state !== 'asked') continue;
         feed.state = 'idle';
         if (this.#accept(feed, fetched) === 'some') news = 'some';
+        this.#leaveReplica(feed);
       }
     }
     // A partition without an answer is simply asked for again.
@@ -171,6 +193,13 @@ export class NodePoller {
       const at = { topic, partition, offset: position };
       return this.#fail(feed, brokerError(fetched.errorCode, what, at));
     }
+    const replica = fetched.preferredReadReplica;
+    if (replica >= 0 && replica !== this.#node) {
+      this.#feeds.delete(feed);
+      feed.state = 'homing';
+      this.#options.redirected(feed, replica);
+      return 'none';
+    }
     feed.failures = 0;
     // Who waited to hear whether the partition holds anything is told, also when it is empty.
     const nothingNew = feed.lastStableOffset < 0 ? 'some' : 'none';
@@ -183,12 +212,15 @@ export class NodePoller {
         fetchOffset: position,
         isolation: this.#options.isolation,
         abortedTransactions: fetched.abortedTransactions,
+        source: { topic, partition },
+        decompressedBytesMax: this.#options.decompressedBytesMax,
       });
     } catch (error) {
       return this.#fail(feed, error);
     }
     // Only a part of a batch fitted; the rotation gives it the first place some time.
     if (chunk.nextOffset <= position) return nothingNew;
+    this.#options.budget.hold(chunk.bytes);
     feed.put(chunk);
     return 'some';
   }
@@ -200,7 +232,8 @@ export class NodePoller {
       this.#displace(feed, error);
       return 'none';
     }
-    if (isPassing(error) && !isCorrupt(error)) {
+    const elsewhere = feed.replicaUntil >= 0 || feed.outOfRange !== 'fail';
+    if ((isPassing(error) && !isCorrupt(error)) || (isOutOfRange(error) && elsewhere)) {
       this.#displace(feed, error);
       return 'none';
     }
@@ -208,11 +241,26 @@ export class NodePoller {
     return 'some';
   }
 
+  /** Every so often the leader is asked again who should be read from. */
+  #leaveReplica(feed: Feed): void {
+    const { cluster, redirected } = this.#options;
+    if (feed.state !== 'idle' || feed.replicaUntil < 0) return;
+    if (cluster.ports.clock.monotonic() < feed.replicaUntil) return;
+    this.#feeds.delete(feed);
+    feed.state = 'homing';
+    redirected(feed, -1);
+  }
+
   #displace(feed: Feed, error: EscapementError): void {
     this.#feeds.delete(feed);
     feed.state = 'homing';
     this.#options.displaced(feed, error);
   }
+}
+
+/** A follower may be behind the position; only what the leader says of it counts. */
+export function isOutOfRange(error: unknown): error is EscapementError {
+  return error instanceof EscapementError && error.code === 'OFFSET_OUT_OF_RANGE';
 }
 
 function isCorrupt(error: unknown): error is EscapementError {

@@ -6,6 +6,7 @@
  *     base offset + lastOffsetDelta + 1, which moves on over batches that compaction emptied.
  * I2. A feed is part of at most one request at a time, so its chunks are in order without gaps.
  * I3. After an error a feed gets no more chunks; those that arrived before it can still be taken.
+ * I4. Chunks without records do not pile up: what waits is bounded by its bytes alone.
  */
 import type { EscapementError } from '../../errors.ts';
 import type { FetchedRecords } from '../records/parse-fetched.ts';
@@ -26,9 +27,25 @@ export interface PartitionFeed {
   take(): FetchedRecords | null;
 }
 
+/**
+ * Where to go on when the position is no longer, or not yet, in the log: at its start, at its end, or
+ * nowhere (`fail`).
+ */
+export type OutOfRange = 'earliest' | 'latest' | 'fail';
+
+export interface FeedOptions {
+  readonly topic: string;
+  readonly partition: number;
+  /** First offset to fetch. */
+  readonly offset: number;
+  readonly outOfRange: OutOfRange;
+  readonly taken: (feed: Feed, bytes: number) => void;
+}
+
 export class Feed implements PartitionFeed {
   readonly topic: string;
   readonly partition: number;
+  readonly outOfRange: OutOfRange;
   position: number;
   error: EscapementError | null = null;
   highWatermark = -1;
@@ -40,28 +57,41 @@ export class Feed implements PartitionFeed {
   failures = 0;
   /** Where a batch was corrupt; the second time at one place is final. */
   corruptAt = -1;
-  #onTaken: (feed: Feed) => void;
+  /** Until when the replica that the leader named is read from; -1: the leader itself is. */
+  replicaUntil = -1;
+  readonly #taken: (feed: Feed, bytes: number) => void;
   #chunks: FetchedRecords[] = [];
 
-  constructor(topic: string, partition: number, position: number, onTaken: (feed: Feed) => void) {
-    this.topic = topic;
-    this.partition = partition;
-    this.position = position;
-    this.#onTaken = onTaken;
+  constructor(options: FeedOptions) {
+    this.topic = options.topic;
+    this.partition = options.partition;
+    this.position = options.offset;
+    this.outOfRange = options.outOfRange;
+    this.#taken = options.taken;
   }
 
   take(): FetchedRecords | null {
     const chunk = this.#chunks.shift();
     if (chunk === undefined) return null;
     this.bufferedBytes -= chunk.bytes;
-    this.#onTaken(this);
+    this.#taken(this, chunk.bytes);
     return chunk;
   }
 
   put(chunk: FetchedRecords): void {
     this.position = chunk.nextOffset;
+    const last = this.#chunks.at(-1);
+    if (chunk.batches.length === 0 && last !== undefined) {
+      this.#chunks[this.#chunks.length - 1] = { ...last, nextOffset: chunk.nextOffset };
+      return;
+    }
     this.bufferedBytes += chunk.bytes;
     this.#chunks.push(chunk);
+  }
+
+  /** Goes on elsewhere; whoever takes chunks hears of it as of a chunk without records. */
+  resetTo(offset: number): void {
+    this.put({ batches: [], fetchOffset: this.position, nextOffset: offset, bytes: 0, count: 0 });
   }
 
   end(): void {

@@ -26,6 +26,8 @@ export interface ReadRange {
   readonly isolation: Isolation;
   /** Default 4 MiB. */
   readonly bytesPerRequest?: number;
+  /** Most bytes that one compressed batch may become. Default 64 MiB. */
+  readonly decompressedBytesMax?: number;
 }
 
 interface Read {
@@ -90,7 +92,14 @@ function parse(
   const { records, abortedTransactions } = fetched;
   if (records === null || records.length === 0) return null;
   const { isolation } = range;
-  const chunk = parseFetched(records, { fetchOffset: position, isolation, abortedTransactions });
+  const { topic, partition, decompressedBytesMax } = range;
+  const chunk = parseFetched(records, {
+    fetchOffset: position,
+    isolation,
+    abortedTransactions,
+    source: { topic, partition },
+    ...(decompressedBytesMax === undefined ? {} : { decompressedBytesMax }),
+  });
   return chunk.nextOffset > position ? chunk : null;
 }
 

@@ -10,6 +10,7 @@
  * I3. `append` allocates nothing but a batch's bytes (and nothing that headers do not ask for).
  */
 import { HEADER_BYTES } from './batch-layout.ts';
+import { type Compression, codecOf } from './codecs.ts';
 import type { Header } from './headers.ts';
 import type { PendingBatch } from './seal-batch.ts';
 import { VARLONG_MAX, varintBytes, varlongBytes, writeVarint, writeVarlong } from './varint.ts';
@@ -19,6 +20,8 @@ export { type PendingBatch, type Sealing, sealBatch } from './seal-batch.ts';
 export interface BatchWriterOptions {
   /** Bytes at which a batch is closed and the next begun. Default: 500,000. */
   readonly batchBytesMax?: number;
+  /** Of every batch. Default: `none`. */
+  readonly compression?: Compression;
 }
 
 const BATCH_BYTES_MAX = 500_000;
@@ -32,6 +35,7 @@ const NONE: Buffer = Buffer.alloc(0);
 
 export class BatchWriter {
   readonly #batchBytesMax: number;
+  readonly #codec: number;
   readonly #closed: PendingBatch[] = [];
   #closedBytes = 0;
   #closedCount = 0;
@@ -52,6 +56,7 @@ export class BatchWriter {
 
   constructor(options: BatchWriterOptions = {}) {
     this.#batchBytesMax = options.batchBytesMax ?? BATCH_BYTES_MAX;
+    this.#codec = codecOf(options.compression ?? 'none');
   }
 
   /** Bytes appended and not taken, batch headers included. */
@@ -160,6 +165,7 @@ export class BatchWriter {
       records: this.#count,
       baseTimestamp: this.#baseTimestamp,
       maxTimestamp: this.#maxTimestamp,
+      codec: this.#codec,
     });
     this.#closedBytes += this.#at;
     this.#closedCount += this.#count;

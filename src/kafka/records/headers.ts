@@ -12,18 +12,28 @@ export interface Header {
   readonly value: Buffer | null;
 }
 
-/** Most headers a record may have for `readHeaders`. */
-export const HEADERS_MAX = 1_000;
-/** Most bytes the headers of a record may take for `readHeaders`. */
-export const HEADER_BYTES_MAX = 64 * 1024;
+export interface HeaderLimits {
+  readonly headersMax: number;
+  readonly headerBytesMax: number;
+}
+
+/** Where nobody sets others. */
+const LIMITS: HeaderLimits = { headersMax: 1_000, headerBytesMax: 64 * 1024 };
 
 /**
  * The headers that begin at `start`. Values are views into `buffer`.
- * Throws `RECORD_UNDECODABLE` for more than 1,000 headers or 64 KiB, or malformed ones.
+ * Throws `RECORD_UNDECODABLE` for more headers or bytes than the limits allow, or malformed ones.
  */
-export function readHeaders(buffer: Buffer, start: number, count: number): Header[] {
-  if (count > HEADERS_MAX) throw undecodable(`${count} headers exceed the ${HEADERS_MAX} allowed`);
-  const walk = new HeaderWalk(buffer, start);
+export function readHeaders(
+  buffer: Buffer,
+  start: number,
+  count: number,
+  limits: HeaderLimits = LIMITS,
+): Header[] {
+  if (count > limits.headersMax) {
+    throw undecodable(`${count} headers exceed the ${limits.headersMax} allowed (headersMax)`);
+  }
+  const walk = new HeaderWalk(buffer, start, limits.headerBytesMax);
   const headers: Header[] = [];
   for (let index = 0; index < count; index++) {
     const keyBytes = walk.length();
@@ -43,20 +53,23 @@ export function readHeaders(buffer: Buffer, start: number, count: number): Heade
 
 class HeaderWalk {
   readonly #buffer: Buffer;
+  readonly #bytesMax: number;
   readonly #end: number;
   #at: number;
 
-  constructor(buffer: Buffer, start: number) {
+  constructor(buffer: Buffer, start: number, bytesMax: number) {
     this.#buffer = buffer;
+    this.#bytesMax = bytesMax;
     this.#at = start;
-    this.#end = Math.min(buffer.length, start + HEADER_BYTES_MAX);
+    this.#end = Math.min(buffer.length, start + bytesMax);
   }
 
   /** Passes `count` bytes and returns where they start. */
   pass(count: number): number {
     const start = this.#at;
     if (count > this.#end - start) {
-      throw undecodable(`headers exceed the ${HEADER_BYTES_MAX} bytes allowed, or their record`);
+      const allowed = `${this.#bytesMax} bytes allowed (headerBytesMax)`;
+      throw undecodable(`headers exceed the ${allowed}, or their record`);
     }
     this.#at = start + count;
     return start;

@@ -9,7 +9,7 @@
  *     broker's list is, and nothing else is held back.
  * I4. Whatever the bytes are: a result, `BATCH_CORRUPT` or `COMPRESSION_UNSUPPORTED`.
  */
-import { EscapementError } from '../../errors.ts';
+import { type Coordinates, EscapementError } from '../../errors.ts';
 import { type AbortedTransaction, AbortedTransactions } from './aborted-transactions.ts';
 import {
   ATTRIBUTES,
@@ -38,6 +38,15 @@ export interface FetchOptions {
   readonly isolation: 'read_committed' | 'read_uncommitted';
   /** As the broker lists them, in any order. */
   readonly abortedTransactions: readonly AbortedTransaction[] | null;
+  /** Whose bytes these are, for errors. */
+  readonly source?: Source;
+  /** Most bytes of one decompressed batch. Default: 64 MiB. */
+  readonly decompressedBytesMax?: number;
+}
+
+export interface Source {
+  readonly topic: string;
+  readonly partition: number;
 }
 
 /** The records of one batch that may be read; `RecordCursor` decodes them. */
@@ -55,12 +64,13 @@ export interface FetchedBatch {
 }
 
 export interface FetchedRecords {
+  readonly source?: Source | undefined;
   readonly batches: readonly FetchedBatch[];
   /** Records below it are in the first batch only because batches are sent whole. */
   readonly fetchOffset: number;
   /** Where to fetch next. */
   readonly nextOffset: number;
-  /** Bytes that the batches hold in memory. */
+  /** Bytes that are kept in memory for it: the answer, if a batch lies in it, and what was decompressed. */
   readonly bytes: number;
   /** Records in the batches, those below `fetchOffset` included. */
   readonly count: number;
@@ -70,16 +80,36 @@ const FORMAT = 2;
 /** A record's length, attributes, two deltas, two lengths and header count. */
 const RECORD_BYTES_MIN = 7;
 
-/** Throws `BATCH_CORRUPT` for a batch that fails its checksum or its bounds. */
+/** Throws `BATCH_CORRUPT` for a batch that fails its checksum or its bounds, with its coordinates. */
 export function parseFetched(records: Buffer, options: FetchOptions): FetchedRecords {
-  const { fetchOffset, isolation, abortedTransactions } = options;
+  try {
+    return parse(records, options);
+  } catch (error) {
+    if (options.source !== undefined && error instanceof EscapementError) {
+      throw located(error, options.source, options.fetchOffset);
+    }
+    throw error;
+  }
+}
+
+/** The same error of a place: `offset` where the error does not know better. */
+export function located(error: EscapementError, source: Source, offset: number): EscapementError {
+  const at: Coordinates = { ...source, offset: error.at.offset ?? offset };
+  const where = `${at.topic}-${at.partition}@${at.offset}`;
+  const { cause, decision } = error;
+  return new EscapementError(error.code, `${where}: ${error.message}`, { cause, decision, at });
+}
+
+function parse(records: Buffer, options: FetchOptions): FetchedRecords {
+  const { fetchOffset, isolation, abortedTransactions, source } = options;
+  const { decompressedBytesMax = DECOMPRESSED_BYTES_MAX } = options;
   const aborted =
     isolation === 'read_committed' && abortedTransactions !== null
       ? new AbortedTransactions(abortedTransactions)
       : null;
   const batches: FetchedBatch[] = [];
   let nextOffset = fetchOffset;
-  let bytes = 0;
+  let answerBytes = 0;
   let decompressedBytes = 0;
   let count = 0;
   for (let at = 0, end = 0; ; at = end) {
@@ -90,19 +120,21 @@ export function parseFetched(records: Buffer, options: FetchOptions): FetchedRec
     // Of overlapping batches, or ones that lie before the position, nothing is new.
     if (lastOffset < nextOffset) continue;
     const batch = isReadable(records, at, end, lastOffset, aborted)
-      ? openBatch(records, at, end, baseOffset)
+      ? openBatch(records, at, end, baseOffset, decompressedBytesMax)
       : null;
     if (batch !== null) {
-      if (batch.buffer !== records) decompressedBytes += batch.end;
+      const inflated = batch.buffer === records ? 0 : batch.end;
       // The rest is fetched again: many small bombs must not add up.
-      if (decompressedBytes > DECOMPRESSED_BYTES_MAX && batches.length > 0) break;
+      if (decompressedBytes + inflated > decompressedBytesMax && batches.length > 0) break;
+      decompressedBytes += inflated;
       batches.push(batch);
-      bytes += batch.end - batch.start;
+      if (batch.buffer === records) answerBytes = records.length;
       count += batch.count;
     }
     nextOffset = lastOffset + 1;
   }
-  return { batches, fetchOffset, nextOffset, bytes, count };
+  const bytes = answerBytes + decompressedBytes;
+  return { source, batches, fetchOffset, nextOffset, bytes, count };
 }
 
 /** The end of the batch at `at`, or -1 when it is cut off: brokers cut at the byte limit. */
@@ -156,12 +188,20 @@ function isReadable(
   return (attributes & CONTROL) === 0 && records.readInt32BE(at + COUNT) !== 0;
 }
 
-function openBatch(records: Buffer, at: number, end: number, baseOffset: number): FetchedBatch {
+function openBatch(
+  records: Buffer,
+  at: number,
+  end: number,
+  baseOffset: number,
+  decompressedBytesMax: number,
+): FetchedBatch {
   const attributes = records.readInt16BE(at + ATTRIBUTES);
   const codec = attributes & COMPRESSION_MASK;
   const plain = codec === NO_COMPRESSION;
   const start = at + HEADER_BYTES;
-  const buffer = plain ? records : decompress(codec, records.subarray(start, end));
+  const buffer = plain
+    ? records
+    : decompressed(codec, records.subarray(start, end), baseOffset, decompressedBytesMax);
   const count = records.readInt32BE(at + COUNT);
   const bytes = plain ? end - start : buffer.length;
   if (count < 0 || count * RECORD_BYTES_MIN > bytes) {
@@ -178,6 +218,16 @@ function openBatch(records: Buffer, at: number, end: number, baseOffset: number)
     logAppendTime:
       (attributes & LOG_APPEND_TIME) === 0 ? -1 : readInt64(records, at + MAX_TIMESTAMP),
   };
+}
+
+function decompressed(codec: number, input: Buffer, offset: number, bytesMax: number): Buffer {
+  try {
+    return decompress(codec, input, bytesMax);
+  } catch (error) {
+    if (!(error instanceof EscapementError)) throw error;
+    const { code, message, cause } = error;
+    throw new EscapementError(code, message, { cause, at: { offset } });
+  }
 }
 
 function corrupt(records: Buffer, at: number, what: string): EscapementError {

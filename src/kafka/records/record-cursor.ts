@@ -9,7 +9,7 @@
  * I3. A record below the fetch offset is passed over: batches are sent whole.
  */
 import { EscapementError } from '../../errors.ts';
-import type { FetchedBatch, FetchedRecords } from './parse-fetched.ts';
+import { type FetchedBatch, type FetchedRecords, located, type Source } from './parse-fetched.ts';
 
 const NONE: Buffer = Buffer.alloc(0);
 const NO_BATCHES: readonly FetchedBatch[] = [];
@@ -28,6 +28,7 @@ export class RecordCursor {
   headersStart = -1;
   headerCount = 0;
 
+  #source: Source | undefined = undefined;
   #batches = NO_BATCHES;
   #batch = 0;
   #fetchOffset = 0;
@@ -42,6 +43,7 @@ export class RecordCursor {
 
   /** Goes before the first record. */
   load(fetched: FetchedRecords): void {
+    this.#source = fetched.source;
     this.#batches = fetched.batches;
     this.#fetchOffset = fetched.fetchOffset;
     this.#batch = 0;
@@ -146,12 +148,13 @@ export class RecordCursor {
     // A cursor that failed stays at its end: what follows in the batch has no known start.
     this.#left = 0;
     this.#batches = NO_BATCHES;
-    return new EscapementError(
+    const error = new EscapementError(
       'BATCH_CORRUPT',
       `A record of the batch at offset ${this.#baseOffset} runs past its bounds near byte ${at} ` +
         `of ${this.#end}. Check the producer of the topic and the disk of the broker.`,
       { at: { offset: this.#baseOffset } },
     );
+    return this.#source === undefined ? error : located(error, this.#source, this.#baseOffset);
   }
 }
 

@@ -4,7 +4,6 @@
  * Epoch and sequence are known only when the transaction is, so they are written last; the records
  * are not touched, and the same batch may be sealed again for another producer id.
  */
-import { gzipSync } from 'node:zlib';
 import {
   ATTRIBUTES,
   BASE_OFFSET,
@@ -24,7 +23,7 @@ import {
   TRANSACTIONAL,
   writeInt64,
 } from './batch-layout.ts';
-import { GZIP } from './codecs.ts';
+import { compress, NO_COMPRESSION } from './codecs.ts';
 import { crc32c } from './crc32c.ts';
 
 /** Encoded records behind room for a header. */
@@ -36,6 +35,8 @@ export interface PendingBatch {
   readonly records: number;
   readonly baseTimestamp: number;
   readonly maxTimestamp: number;
+  /** Number of the codec that the records travel in; 0: as they are. */
+  readonly codec: number;
 }
 
 export interface Sealing {
@@ -45,21 +46,20 @@ export interface Sealing {
   readonly baseSequence: number;
   /** `plain` batches carry no identity, whatever the other fields say. */
   readonly transactional: 'transactional' | 'idempotent' | 'plain';
-  /** Default: `none`. */
-  readonly compression?: 'none' | 'gzip';
 }
 
 /** The bytes to send. Without compression a view into the batch, valid until it is sealed again. */
 export function sealBatch(batch: PendingBatch, sealing: Sealing): Buffer {
-  const compressed = sealing.compression === 'gzip';
-  const sealed = compressed ? compress(batch) : batch.buffer.subarray(0, batch.bytes);
+  const { codec } = batch;
+  const sealed =
+    codec === NO_COMPRESSION ? batch.buffer.subarray(0, batch.bytes) : compressed(batch);
   const plain = sealing.transactional === 'plain';
   writeInt64(sealed, BASE_OFFSET, 0);
   sealed.writeInt32BE(sealed.length - LENGTH_PREFIX_BYTES, LENGTH);
   sealed.writeInt32BE(-1, LEADER_EPOCH);
   sealed.writeInt8(2, MAGIC);
   sealed.writeInt16BE(
-    (sealing.transactional === 'transactional' ? TRANSACTIONAL : 0) | (compressed ? GZIP : 0),
+    (sealing.transactional === 'transactional' ? TRANSACTIONAL : 0) | codec,
     ATTRIBUTES,
   );
   sealed.writeInt32BE(batch.records - 1, LAST_OFFSET_DELTA);
@@ -73,7 +73,7 @@ export function sealBatch(batch: PendingBatch, sealing: Sealing): Buffer {
   return sealed;
 }
 
-function compress(batch: PendingBatch): Buffer {
-  const content = gzipSync(batch.buffer.subarray(HEADER_BYTES, batch.bytes));
+function compressed({ codec, buffer, bytes }: PendingBatch): Buffer {
+  const content = compress(codec, buffer.subarray(HEADER_BYTES, bytes));
   return Buffer.concat([Buffer.alloc(HEADER_BYTES), content]);
 }

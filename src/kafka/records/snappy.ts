@@ -27,6 +27,25 @@ export function decompressSnappy(input: Buffer, bytesMax: number): Buffer {
   return Buffer.concat(blocks, bytes);
 }
 
+const BLOCK_BYTES = 32 * 1024;
+const XERIAL_VERSIONS = 1;
+
+/** In the frames of xerial's stream, as the Java client writes it. */
+export function compressSnappy(content: Buffer): Buffer {
+  const header = Buffer.alloc(XERIAL_HEADER_BYTES);
+  XERIAL_MAGIC.copy(header);
+  header.writeInt32BE(XERIAL_VERSIONS, XERIAL_MAGIC.length);
+  header.writeInt32BE(XERIAL_VERSIONS, XERIAL_MAGIC.length + 4);
+  const pieces: Buffer[] = [header];
+  for (let start = 0; start < content.length; start += BLOCK_BYTES) {
+    const compressed = snappy.compress(content.subarray(start, start + BLOCK_BYTES));
+    const length = Buffer.alloc(4);
+    length.writeInt32BE(compressed.length);
+    pieces.push(length, compressed);
+  }
+  return Buffer.concat(pieces);
+}
+
 /** Three bytes of a copy yield at most 64. */
 const EXPANSION_MAX = 22;
 

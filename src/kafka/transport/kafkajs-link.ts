@@ -11,6 +11,8 @@
  *     the next answers out of frame; and the old socket would still feed the same parser.
  * I4. The socket is destroyed, not ended: `Connection.disconnect` waits for pending answers first,
  *     and a late answer to a request declared unknown must not be processed by anyone.
+ * I5. No answer larger than `frameBytesMax` is collected, and no bytes of a broker end the process:
+ *     what kafkajs throws while it reads them closes the link.
  *
  * ```
  *   connecting ──opened──▶ open ──┐
@@ -23,6 +25,7 @@ import type { Timer, Timers } from '../../ports.ts';
 import { APIS } from '../protocol/apis.ts';
 import { isFlexible } from '../protocol/codec.ts';
 import { connectionError, type LinkState } from './connection-error.ts';
+import { FrameGuard } from './frame-guard.ts';
 import type { KafkajsBroker, KafkajsConnection, KafkajsConnectionPool } from './kafkajs-shape.ts';
 import type { Secrets } from './secrets.ts';
 import { type Fate, type Lane, TransportError, type TransportRequest } from './transport.ts';
@@ -48,6 +51,8 @@ export interface LinkOptions {
   readonly lane: Lane;
   readonly timers: Timers;
   readonly secrets: Secrets;
+  /** Largest answer. */
+  readonly frameBytesMax: number;
   /** Called once, before any request of the link is rejected. */
   readonly onClosed: (link: KafkajsLink) => void;
 }
@@ -77,6 +82,7 @@ export class KafkajsLink {
     this.#secrets = options.secrets;
     this.#onClosed = options.onClosed;
     this.#connection = options.pool.pool[0] as KafkajsConnection;
+    this.#guard(new FrameGuard(options.frameBytesMax));
     this.opened = new Promise((resolve, reject) => {
       this.#openFailed = reject;
       options.broker.connect().then(
@@ -135,6 +141,21 @@ export class KafkajsLink {
       call.reject(this.#failure(reason, call.written === 'yes' ? 'unknown' : 'never-sent', before));
     }
     this.#calls.clear();
+  }
+
+  /** I5. */
+  #guard(guard: FrameGuard): void {
+    const connection = this.#connection;
+    const process = connection.processData;
+    connection.processData = (piece) => {
+      if (this.#state === 'closed') return;
+      try {
+        guard.pass(piece);
+        process.call(connection, piece);
+      } catch (error) {
+        this.close(error);
+      }
+    };
   }
 
   #open(): void {

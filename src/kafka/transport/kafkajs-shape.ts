@@ -36,6 +36,8 @@ export interface KafkajsConnection {
   readonly socket?: KafkajsSocket;
   send(request: KafkajsRequest): Promise<unknown>;
   rejectRequests(error: Error): void;
+  /** Called with each piece that the socket gives. */
+  processData(piece: Buffer): void;
   disconnect(): Promise<unknown>;
 }
 
@@ -108,7 +110,7 @@ export function checkedPool(value: unknown): KafkajsConnectionPool {
     throw unexpected('ConnectionPool', 'an array `pool` of connections');
   }
   const connection = fieldsOf(connections[0], 'Connection');
-  for (const name of ['send', 'rejectRequests', 'disconnect', 'connect']) {
+  for (const name of ['send', 'rejectRequests', 'disconnect', 'connect', 'processData']) {
     requireFunction(connection, name, 'Connection');
   }
   if (typeof connection.connectionStatus !== 'string') {

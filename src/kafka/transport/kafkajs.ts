@@ -37,14 +37,23 @@ const BOOTSTRAP_ADDRESSES_MAX = 32;
 /** How an application says where its cluster is: a kafkajs client, or the configuration of one. */
 export type KafkajsConnection = Kafka | KafkaConfig;
 
+export interface KafkajsTransportOptions {
+  readonly ports: Ports;
+  readonly log: Log;
+  /** Largest answer taken from a broker. Default: 100 MiB. */
+  readonly frameBytesMax?: number;
+}
+
+const FRAME_BYTES_MAX = 104_857_600;
+
 /** A transport over a kafkajs client, or over the configuration of one. */
 export function kafkajsTransport(
   config: KafkajsConnection,
-  options: { readonly ports: Ports; readonly log: Log },
+  options: KafkajsTransportOptions,
 ): Transport {
   const secrets = new Secrets();
   const kafka = isClient(config) ? config : new Kafka(quiet(config, options.log, secrets));
-  return new KafkajsTransport(captureCluster(kafka), options.ports, secrets);
+  return new KafkajsTransport(captureCluster(kafka), options, secrets);
 }
 
 function isClient(config: KafkajsConnection): config is Kafka {
@@ -73,6 +82,7 @@ class KafkajsTransport implements Transport {
   readonly #cluster: KafkajsCluster;
   readonly #ports: Ports;
   readonly #secrets: Secrets;
+  readonly #frameBytesMax: number;
   readonly #nodes = new Map<number, Node>();
   readonly #links = new Map<Lane, Map<number, KafkajsLink>>();
   /** Links to bootstrap addresses, whose node id is not known. */
@@ -81,10 +91,11 @@ class KafkajsTransport implements Transport {
   readonly #building = new Map<Lane, Map<number, Promise<KafkajsLink>>>();
   #state: 'open' | 'closed' = 'open';
 
-  constructor(cluster: KafkajsCluster, ports: Ports, secrets: Secrets) {
+  constructor(cluster: KafkajsCluster, options: KafkajsTransportOptions, secrets: Secrets) {
     this.#cluster = cluster;
-    this.#ports = ports;
+    this.#ports = options.ports;
     this.#secrets = secrets;
+    this.#frameBytesMax = options.frameBytesMax ?? FRAME_BYTES_MAX;
   }
 
   request(node: number | 'any', request: TransportRequest): Promise<Buffer> {
@@ -238,7 +249,8 @@ class KafkajsTransport implements Transport {
     secrets.learn(pool.sasl, pool.ssl);
     const broker = this.#cluster.brokerPool.createBroker({ connectionPool: pool, logger, nodeId });
     const { timers } = this.#ports;
-    return new KafkajsLink({ broker, pool, lane, timers, secrets, onClosed });
+    const frameBytesMax = this.#frameBytesMax;
+    return new KafkajsLink({ broker, pool, lane, timers, secrets, frameBytesMax, onClosed });
   }
 
   /** The walk over the bootstrap list goes on for others when one request runs out of time. */

@@ -4,6 +4,7 @@
  */
 import { gunzipSync } from 'node:zlib';
 import { BatchWriter, sealBatch } from '../../../src/kafka/records/batch-writer.ts';
+import type { Compression } from '../../../src/kafka/records/codecs.ts';
 import { crc32c } from '../../../src/kafka/records/crc32c.ts';
 
 export interface PlainRecord {
@@ -56,11 +57,11 @@ export interface DataBatch {
   readonly producerId?: number;
   /** Of the records; default null. */
   readonly key?: string | null;
-  readonly compression?: 'none' | 'gzip';
+  readonly compression?: Compression;
 }
 
 export function dataBatch(options: DataBatch): Buffer {
-  const writer = new BatchWriter();
+  const writer = new BatchWriter({ compression: options.compression ?? 'none' });
   for (const value of options.values) append(writer, plainRecord(value, options.key ?? null));
   const [batch] = writer.take();
   return rewritten(
@@ -69,7 +70,6 @@ export function dataBatch(options: DataBatch): Buffer {
       producerEpoch: 0,
       baseSequence: 0,
       transactional: options.producerId === undefined ? 'plain' : 'transactional',
-      compression: options.compression ?? 'none',
     }),
     options.baseOffset,
   );

@@ -326,14 +326,15 @@ describe('the position', () => {
 });
 
 describe('counts and bytes', () => {
-  it('are those of the batches that may be read', () => {
+  it('are those of the batches that may be read, and of the whole answer that they lie in', () => {
     const readable = dataBatch({ baseOffset: 0, values: ['a', 'b'] });
-    const fetched = parseFetched(log(readable, marker(2, 1, COMMIT)), {
+    const bytes = log(readable, marker(2, 1, COMMIT));
+    const fetched = parseFetched(bytes, {
       fetchOffset: 0,
       isolation: 'read_committed',
       abortedTransactions: [],
     });
-    expect(fetched).toMatchObject({ count: 2, bytes: readable.length - 61, nextOffset: 3 });
+    expect(fetched).toMatchObject({ count: 2, bytes: bytes.length, nextOffset: 3 });
     expect(recordsOf(fetched)).toHaveLength(2);
   });
 });

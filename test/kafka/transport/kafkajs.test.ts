@@ -21,7 +21,9 @@ const METADATA_VERSION = 9;
 
 /** Stands between transport and broker, and misbehaves on demand. */
 class Door {
-  behaviour: 'pass' | 'mute' | 'half' | 'refuse' = 'pass';
+  behaviour: 'pass' | 'mute' | 'half' | 'refuse' | 'lie' = 'pass';
+  /** Answered instead of what the broker says, when lying. */
+  lie: Buffer = Buffer.alloc(0);
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   accepted = 0;
@@ -45,6 +47,7 @@ class Door {
       client.on('data', (bytes) => upstream.write(bytes));
       upstream.on('data', (bytes) => {
         if (this.behaviour === 'pass') client.write(bytes);
+        if (this.behaviour === 'lie') client.write(this.lie);
         if (this.behaviour === 'half') {
           this.behaviour = 'pass';
           client.write(bytes.subarray(0, bytes.length >> 1), () => client.destroy());
@@ -220,6 +223,33 @@ describe('the kafkajs transport', () => {
     expect(await nodesOf(transport, 0)).toEqual([0]);
     expect(await nodesOf(transport, 0)).toEqual([0]);
   });
+
+  it.each([
+    ['larger than frameBytesMax', '40000000'],
+    ['negative', 'ffffffff00000000'],
+    ['too small for a correlation id', '0000000100'],
+  ])(
+    'closes on an answer whose size is %s, early and late, and the process lives',
+    async (_, hex) => {
+      door.lie = Buffer.from(hex, 'hex');
+      door.behaviour = 'lie';
+      const early = await failure(nodesOf(transportTo(port)));
+      door.behaviour = 'pass';
+      const transport = transportTo(port);
+      transport.learn([{ id: 0, host: HOST, port }]);
+      await nodesOf(transport, 0);
+      door.behaviour = 'lie';
+      const late = await failure(nodesOf(transport, 0));
+      for (const { code, message } of [early, late]) {
+        expect(['PROTOCOL_MALFORMED', 'CONNECTION_FAILED', 'REQUEST_FATE_UNKNOWN']).toContain(code);
+        if (code === 'PROTOCOL_MALFORMED') expect(message).toContain('frameBytesMax (104857600)');
+      }
+      if (hex.length !== 10)
+        expect([early.code, late.code]).toEqual(Array(2).fill('PROTOCOL_MALFORMED'));
+      door.behaviour = 'pass';
+      expect(await nodesOf(transport, 0)).toEqual([0]);
+    },
+  );
 
   it('follows a node to another address', async () => {
     const transport = transportTo(port);
