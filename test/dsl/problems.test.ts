@@ -86,7 +86,7 @@ test('several problems are reported together', () => {
     s.pipe(mapAsync((v) => v, { concurrency: 0, timeoutMs: 1.5 }));
     s.pipe(to('x'.repeat(250), strings));
   });
-  expect(found.split('\n- ').slice(1)).toEqual([
+  expect(found.split('\n  - ').slice(1)).toEqual([
     'mapAsync-3: concurrency must be a whole number from 1 to 10000, not 0',
     'mapAsync-3: timeoutMs must be a whole number from 1 to 900000, not 1.5',
     `stream('no good'): the name 'no good' may only hold [a-zA-Z0-9._-] and not be '.' or '..'`,
