@@ -33,10 +33,7 @@ export class Lab {
   readonly broker: Broker;
   readonly client: Client;
   readonly #instances: { readonly application: Application; readonly wire: Wire }[] = [];
-  /** Of nodes other than the first. */
-  readonly #clients = new Map<number, Client>();
-  /** One per node. */
-  readonly #listeners: Listener[] = [];
+  #listener: Listener | null = null;
   #moment = 0;
 
   private constructor(options: Partial<BrokerOptions>) {
@@ -50,9 +47,7 @@ export class Lab {
     options: Partial<BrokerOptions> = {},
   ): Promise<Lab> {
     const lab = new Lab(options);
-    for (const { id: node } of lab.broker.nodes()) {
-      lab.#listeners.push(await listen(lab.broker, { host: '127.0.0.1', port: 0, node }));
-    }
+    lab.#listener = await listen(lab.broker, { host: '127.0.0.1', port: 0 });
     for (const [name, partitions] of Object.entries(topics)) {
       lab.client.createTopic(name, partitions);
     }
@@ -102,19 +97,10 @@ export class Lab {
   }
 
   write(topic: string, rows: readonly Row[], partition = 0): void {
-    const leader = this.broker.topics.partition(topic, partition)?.leader ?? 0;
-    const client = this.#clientOf(leader);
     for (const { key, timestamp, values } of runsOf(rows)) {
-      const { errorCode } = client.produce(topic, partition, { values, key, timestamp });
+      const { errorCode } = this.client.produce(topic, partition, { values, key, timestamp });
       if (errorCode !== 0) throw new Error(`produce to ${topic}: error ${errorCode}`);
     }
-  }
-
-  #clientOf(node: number): Client {
-    if (node === 0) return this.client;
-    const known = this.#clients.get(node) ?? new Client(this.broker, 'outsider', node);
-    this.#clients.set(node, known);
-    return known;
   }
 
   /** Offset and metadata of the group, -1 without one; what a transaction holds back is not seen. */
@@ -136,7 +122,7 @@ export class Lab {
   }
 
   async read(topic: string): Promise<RawPartition[]> {
-    return readTopic(`127.0.0.1:${this.#listeners[0]!.port}`, topic);
+    return readTopic(`127.0.0.1:${this.#listener!.port}`, topic);
   }
 
   /** Committed records, partition after partition, as `key=value`. */
@@ -154,7 +140,7 @@ export class Lab {
   async close(): Promise<void> {
     const alive = this.#instances.filter(({ wire }) => !wire.isDead);
     await Promise.all(alive.map(({ application }) => application.stop()));
-    for (const listener of this.#listeners) await listener.close();
+    await this.#listener?.close();
     this.broker.close();
   }
 }
