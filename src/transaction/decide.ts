@@ -16,8 +16,10 @@ export function decide(error: unknown, situation: Situation): Decision {
   if (!(error instanceof EscapementError)) return 'stop';
   switch (error.decision) {
     case 'lost':
-      // The group does not know us: nothing of the task is ours to finish.
-      return 'lost';
+      // A coordinator that does not know us may itself have only just taken the group over. While the
+      // membership stands, its answer to a step undoes the step alone: the fresh heartbeat that
+      // follows finds out, and a member that is really gone has lost its generation by then.
+      return situation.membership === 'live' && error.code === 'BROKER_ERROR' ? 'abort' : 'lost';
     case 'fenced':
       return situation.membership === 'live' ? 'fenced' : 'lost';
     case 'abort':

@@ -33,7 +33,10 @@ export class Lab {
   readonly broker: Broker;
   readonly client: Client;
   readonly #instances: { readonly application: Application; readonly wire: Wire }[] = [];
-  #listener: Listener | null = null;
+  /** Of nodes other than the first. */
+  readonly #clients = new Map<number, Client>();
+  /** One per node. */
+  readonly #listeners: Listener[] = [];
   #moment = 0;
 
   private constructor(options: Partial<BrokerOptions>) {
@@ -47,7 +50,9 @@ export class Lab {
     options: Partial<BrokerOptions> = {},
   ): Promise<Lab> {
     const lab = new Lab(options);
-    lab.#listener = await listen(lab.broker, { host: '127.0.0.1', port: 0 });
+    for (const { id: node } of lab.broker.nodes()) {
+      lab.#listeners.push(await listen(lab.broker, { host: '127.0.0.1', port: 0, node }));
+    }
     for (const [name, partitions] of Object.entries(topics)) {
       lab.client.createTopic(name, partitions);
     }
@@ -97,10 +102,19 @@ export class Lab {
   }
 
   write(topic: string, rows: readonly Row[], partition = 0): void {
+    const leader = this.broker.topics.partition(topic, partition)?.leader ?? 0;
+    const client = this.#clientOf(leader);
     for (const { key, timestamp, values } of runsOf(rows)) {
-      const { errorCode } = this.client.produce(topic, partition, { values, key, timestamp });
+      const { errorCode } = client.produce(topic, partition, { values, key, timestamp });
       if (errorCode !== 0) throw new Error(`produce to ${topic}: error ${errorCode}`);
     }
+  }
+
+  #clientOf(node: number): Client {
+    if (node === 0) return this.client;
+    const known = this.#clients.get(node) ?? new Client(this.broker, 'outsider', node);
+    this.#clients.set(node, known);
+    return known;
   }
 
   /** Offset and metadata of the group, -1 without one; what a transaction holds back is not seen. */
@@ -122,7 +136,7 @@ export class Lab {
   }
 
   async read(topic: string): Promise<RawPartition[]> {
-    return readTopic(`127.0.0.1:${this.#listener!.port}`, topic);
+    return readTopic(`127.0.0.1:${this.#listeners[0]!.port}`, topic);
   }
 
   /** Committed records, partition after partition, as `key=value`. */
@@ -140,7 +154,7 @@ export class Lab {
   async close(): Promise<void> {
     const alive = this.#instances.filter(({ wire }) => !wire.isDead);
     await Promise.all(alive.map(({ application }) => application.stop()));
-    await this.#listener?.close();
+    for (const listener of this.#listeners) await listener.close();
     this.broker.close();
   }
 }

@@ -5,6 +5,7 @@ import { endTxn } from '../../src/kafka/protocol/end-txn.ts';
 import { KafkaErrorCode } from '../../src/kafka/protocol/error-codes.ts';
 import { heartbeat } from '../../src/kafka/protocol/heartbeat.ts';
 import { initProducerId } from '../../src/kafka/protocol/init-producer-id.ts';
+import { joinGroup } from '../../src/kafka/protocol/join-group.ts';
 import { produce } from '../../src/kafka/protocol/produce.ts';
 import { txnOffsetCommit } from '../../src/kafka/protocol/txn-offset-commit.ts';
 import { asText, counting, folded, Lab, type Row, text, until } from './lab.ts';
@@ -35,15 +36,15 @@ async function running(transactionVersion: 1 | 2 = 2): Promise<Wire> {
   return wire;
 }
 
-const refuseOffsets = answering(txnOffsetCommit, ({ topics }) => ({
-  topics: topics.map(({ name, partitions }) => ({
-    name,
-    partitions: partitions.map(({ partitionIndex }) => ({
-      partitionIndex,
-      errorCode: KafkaErrorCode.ILLEGAL_GENERATION,
+const refusingOffsets = (errorCode: number) =>
+  answering(txnOffsetCommit, ({ topics }) => ({
+    topics: topics.map(({ name, partitions }) => ({
+      name,
+      partitions: partitions.map(({ partitionIndex }) => ({ partitionIndex, errorCode })),
     })),
-  })),
-}));
+  }));
+
+const refuseOffsets = refusingOffsets(KafkaErrorCode.ILLEGAL_GENERATION);
 
 test('a refused step is aborted: position and counts go back, its records run again', async () => {
   const wire = await running();
@@ -55,6 +56,16 @@ test('a refused step is aborted: position and counts go back, its records run ag
   expect(await lab.counts()).toEqual(folded([...ROWS, ...ROWS, ...ROWS]));
   const ends = wire.sent(endTxn).filter((each) => each.sentAt > sentAt);
   expect(bodyOf(endTxn, ends[0]!).committed).toBe(false);
+});
+
+test('a coordinator that does not know the member costs a step, not the task, while the member is one', async () => {
+  const wire = await running();
+  const refused = wire.next(txnOffsetCommit, refusingOffsets(KafkaErrorCode.UNKNOWN_MEMBER_ID));
+  lab.write('in', ROWS);
+  const { sentAt } = await refused;
+  await lab.reached(2 * ROWS.length);
+  expect(await lab.counts()).toEqual(folded([...ROWS, ...ROWS]));
+  expect(wire.sent(joinGroup).filter((each) => each.sentAt > sentAt)).toEqual([]);
 });
 
 test('records that ran while the refused step was under way run again behind it', async () => {

@@ -26,7 +26,7 @@ test.each<[string, unknown, Decision, Decision]>([
   ['a rebalance', of(KafkaErrorCode.REBALANCE_IN_PROGRESS), 'abort', 'lost'],
   ['an old epoch', of(KafkaErrorCode.INVALID_PRODUCER_EPOCH), 'fenced', 'lost'],
   ['a fenced producer', of(KafkaErrorCode.PRODUCER_FENCED), 'fenced', 'lost'],
-  ['an unknown member', of(KafkaErrorCode.UNKNOWN_MEMBER_ID), 'lost', 'lost'],
+  ['an unknown member', of(KafkaErrorCode.UNKNOWN_MEMBER_ID), 'abort', 'lost'],
   ['a fenced instance id', of(KafkaErrorCode.FENCED_INSTANCE_ID), 'stop', 'stop'],
   ['a missing right', of(KafkaErrorCode.TOPIC_AUTHORIZATION_FAILED), 'stop', 'stop'],
   ['a batch that is too large', of(KafkaErrorCode.MESSAGE_TOO_LARGE), 'record', 'record'],
