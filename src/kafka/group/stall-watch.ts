@@ -20,6 +20,7 @@ export class StallWatch {
   readonly #options: StallWatchOptions;
   #timer: Timer | null = null;
   #lastTick: number;
+  #count = 0;
 
   constructor(options: StallWatchOptions) {
     this.#options = options;
@@ -29,6 +30,11 @@ export class StallWatch {
   /** Monotonic ms of the last tick. */
   get awakeAt(): number {
     return this.#lastTick;
+  }
+
+  /** Stalls so far. */
+  get count(): number {
+    return this.#count;
   }
 
   begin(): void {
@@ -47,7 +53,9 @@ export class StallWatch {
       const lateMs = now - this.#lastTick - tickMs;
       this.#lastTick = now;
       this.#schedule();
-      if (lateMs >= stallMs) stalled(lateMs);
+      if (lateMs < stallMs) return;
+      this.#count += 1;
+      stalled(lateMs);
     });
   }
 }
