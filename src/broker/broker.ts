@@ -107,8 +107,7 @@ export class Broker implements BrokerState {
 
   /** A new connection of a client to one node; `cut` is called when the node goes down. */
   connect(node: number, host: string, cut: () => void = () => {}): Connection {
-    const id = this.#nextConnection;
-    const connection: Connection = { id, node, host, clientId: '', cut, abandon: null };
+    const connection: Connection = { id: this.#nextConnection, node, host, clientId: '', cut };
     this.#nextConnection += 1;
     this.#connections.add(connection);
     return connection;
@@ -117,7 +116,6 @@ export class Broker implements BrokerState {
   /** The door closed the connection. */
   disconnect(connection: Connection): void {
     this.#connections.delete(connection);
-    connection.abandon?.();
   }
 
   /**
@@ -228,15 +226,18 @@ export class Broker implements BrokerState {
   /**
    * Does now what Kafka's threads do every few minutes, for one topic or for all: deletes what
    * `retention.ms` and `retention.bytes` let go, compacts where `cleanup.policy` says so, and forgets
-   * producers that were not seen for `producerIdExpirationMs`. Nothing of it happens by itself.
+   * producers that were not seen for `producerIdExpirationMs`; for all topics also transactional ids
+   * that expired. Nothing of it happens by itself.
    */
   clean(topic?: string): void {
     const now = this.ports.clock.now();
+    const { producerIdExpirationMs, transactionalIdExpirationMs } = this.settings;
     for (const each of this.topics.all()) {
       if (topic !== undefined && each.name !== topic) continue;
-      const policy = policyOf(each, this.settings.producerIdExpirationMs);
+      const policy = policyOf(each, producerIdExpirationMs);
       for (const partition of each.partitions) partition.clean(policy, now);
     }
+    if (topic === undefined) this.transactions.expire(now - transactionalIdExpirationMs);
   }
 
   later(delayMs: number, callback: () => void): void {

@@ -59,6 +59,11 @@ export interface BrokerOptions {
    * has nothing open there, by the timestamps of its records. Default 86,400,000.
    */
   readonly producerIdExpirationMs?: number;
+  /**
+   * `transactional.id.expiration.ms`: after which `Broker.clean` forgets a transactional id that has
+   * nothing going on. Default 604,800,000 (7 days).
+   */
+  readonly transactionalIdExpirationMs?: number;
   /** `offset.metadata.max.bytes`; default 4,096. Like Kafka it counts UTF-16 units. */
   readonly offsetMetadataMax?: number;
 }
@@ -81,5 +86,6 @@ export const BROKER_DEFAULTS: Omit<BrokerSettings, 'ports'> = Object.freeze({
   transactionTimeoutMaxMs: 900_000,
   offsetsRetentionMs: 604_800_000,
   producerIdExpirationMs: 86_400_000,
+  transactionalIdExpirationMs: 604_800_000,
   offsetMetadataMax: 4_096,
 });

@@ -60,6 +60,9 @@ export function serveProduce(table: ApiTable, state: BrokerState): void {
       }
       const responses = byTopic(state, slots, call.version);
       answer(acks === 0 ? null : { responses, throttleTimeMs: 0 });
+      // Nobody waits for an answer: only a lost connection tells that something went wrong.
+      const failed = slots.some((slot) => slot.answer.errorCode !== KafkaErrorCode.NONE);
+      if (acks === 0 && failed) call.connection.cut();
     };
     const transactional = slots.filter(({ write }) => write?.header.transactional === true);
     // Without a producer id the flag is asked for an id of the request and means no more.

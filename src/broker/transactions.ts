@@ -190,6 +190,17 @@ export class TransactionCoordinator {
     }));
   }
 
+  /** Forgets ids with nothing going on that did not change since `until` (epoch milliseconds). */
+  expire(until: number): void {
+    for (const [transactionalId, transaction] of this.#transactions) {
+      const { state, changedAt } = transaction;
+      const isIdle = state === 'Empty' || state === 'CompleteCommit' || state === 'CompleteAbort';
+      if (!isIdle || changedAt > until) continue;
+      this.#transit(transaction, 'Dead');
+      this.#transactions.delete(transactionalId);
+    }
+  }
+
   /** The coordinator of these ids is another one, which needs `loadMs` to load their log. */
   moved(belongs: (transactionalId: string) => boolean, loadMs: number): void {
     for (const transaction of this.#transactions.values()) {

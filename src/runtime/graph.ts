@@ -6,13 +6,13 @@
  * synchronous walk: the record is handed to `defer`, and the staged execution takes it from there.
  */
 import { invariant } from '../errors.ts';
-import type { AnyRec, SourceNode, TopologyNode } from '../topology/node.ts';
+import type { AnyRec, SinkNode, SourceNode, TopologyNode } from '../topology/node.ts';
 import type { Origin } from '../topology/record.ts';
 import { type AsyncNode, isAsynchronous } from '../topology/stages.ts';
 import type { OutputTopic } from '../transaction/scope.ts';
 import type { Process, TaskContext } from './context.ts';
 import { aggregateProcess, hasNullKey, refuseNullKey } from './processors/aggregate.ts';
-import { sinkProcess } from './processors/sink.ts';
+import { mappedSinkProcess, sinkProcess } from './processors/sink.ts';
 import { windowedAggregateProcess } from './processors/windowed-aggregate.ts';
 
 export interface GraphOptions {
@@ -85,6 +85,13 @@ export function compileGraph(options: GraphOptions): Graph {
     return (record) => options.defer(target, record);
   }
 
+  /** The sink that is all there is behind a node, in its stage. */
+  function onlySinkOf(node: TopologyNode): SinkNode | null {
+    const [first, second] = children.get(node.id) ?? [];
+    if (first?.kind !== 'sink' || second !== undefined) return null;
+    return stageOf(first) === stageOf(node) ? first : null;
+  }
+
   function targetOf(node: TopologyNode): DeferTarget {
     let target = targets.get(node.id);
     if (target === undefined) {
@@ -124,8 +131,13 @@ export function compileGraph(options: GraphOptions): Graph {
         };
       }
       case 'mapValues': {
-        const next = downstream(node, stage, 'all');
         const { map } = node;
+        const sink = onlySinkOf(node);
+        if (sink !== null) {
+          const topic = options.outputTopic(sink);
+          return mappedSinkProcess(context, topic, sink.key, sink.value, map);
+        }
+        const next = downstream(node, stage, 'all');
         return (record) => next(record.withValue(map(record)));
       }
       case 'flatMapValues': {

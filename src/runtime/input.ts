@@ -13,3 +13,9 @@ export interface Input {
   /** What the source's timestamp extractor threw: the record fails with it when it runs. */
   readonly extractorFailure: unknown;
 }
+
+/** For who keeps an input beyond its run: the queue uses the same object for the next record. */
+export function keptInput(input: Input): Input {
+  const { record, source, process, index, nextOffset, extractorFailure } = input;
+  return { record, source, process, index, nextOffset, extractorFailure };
+}

@@ -35,6 +35,8 @@ export interface InstanceParts {
 
 /** Least time a task gets in one round, so that many tasks do not make the loop all overhead. */
 const SLICE_LEAST_MS = 2;
+/** Before a task that one answer alone has called lost begins again. */
+const BEGIN_ANEW_MS = 200;
 
 export class Instance {
   readonly #parts: InstanceParts;
@@ -72,7 +74,6 @@ export class Instance {
       cluster,
       ports,
       log,
-      metrics: parts.metrics,
       groupId: options.applicationId,
       instanceId: options.instanceId,
       topics: plan.inputTopics,
@@ -154,18 +155,15 @@ export class Instance {
   }
 
   async #loop(): Promise<void> {
-    const { ports, options } = this.#parts;
+    const { ports } = this.#parts;
     while (this.#stopping === null) {
       let worked = false;
       let lookAgainAt = Number.POSITIVE_INFINITY;
       try {
         const slice = this.#sliceMs();
         for (const life of this.#tasks.values()) {
-          const began = ports.clock.monotonic();
-          if (life.work(began + slice) === 'worked') worked = true;
-          const ended = ports.clock.monotonic();
-          if (ended - began >= options.heartbeatIntervalMs) this.#tellHeld(life, ended - began);
-          lookAgainAt = Math.min(lookAgainAt, life.commitIfDue(ended));
+          if (life.work(ports.clock.monotonic() + slice) === 'worked') worked = true;
+          lookAgainAt = Math.min(lookAgainAt, life.commitIfDue(ports.clock.monotonic()));
         }
       } catch (cause) {
         this.fail(asEscapementError(cause));
@@ -175,17 +173,6 @@ export class Instance {
       if (worked) await ports.timers.turn();
       else await this.#signal.sleep(lookAgainAt - ports.clock.monotonic());
     }
-  }
-
-  /** The member has noticed the stall (or it was paused meanwhile); here is who was at work. */
-  #tellHeld(life: TaskLife, heldMs: number): void {
-    const at = life
-      .positions()
-      .map(({ topic, partition, offset }) => `${topic}-${partition}@${offset}`);
-    this.#parts.log.warn(
-      { task: life.id, heldMs: Math.round(heldMs), before: at },
-      'a task held the process',
-    );
   }
 
   /** Each arrival of fetched records wakes the loop. */
@@ -237,6 +224,23 @@ export class Instance {
   #ended(life: TaskLife, reason: 'revoked' | 'lost' | 'stopped'): void {
     if (this.#tasks.get(life.id) === life) this.#tasks.delete(life.id);
     this.#parts.listener.taskClosed?.(life.id, reason);
+    if (reason === 'lost' && this.#owns(life.id)) this.#beginAnew(life.id);
+  }
+
+  /** As far as the group has told us. */
+  #owns(id: string): boolean {
+    const { generation } = this.#member;
+    return generation >= 0 && this.#member.ownedSince(id, generation);
+  }
+
+  /**
+   * An answer to a step said that the task is lost, and the group has not. A heartbeat decides, the
+   * first thing of the new life: without one the member would own a task that nobody runs.
+   */
+  #beginAnew(id: string): void {
+    this.#parts.ports.timers.after(BEGIN_ANEW_MS, () => {
+      if (this.#stopping === null && this.#owns(id)) this.#assigned([id]);
+    });
   }
 
   async #close(): Promise<void> {

@@ -28,49 +28,53 @@ export interface QueueEntry {
   readonly feed: PartitionFeed;
 }
 
-class InputPartition {
+const NO_RECORD: Input['record'] = Rec.of(new Origin('', -1, -1, -1, null), -1, null, null);
+
+/** One input of the task; while it has a head it is that record as `next` hands it out. */
+class InputPartition implements Input {
   readonly index: number;
   readonly entry: QueueEntry;
   readonly #headerLimits: HeaderLimits | undefined;
+  readonly source: SourceNode;
+  readonly process: Process;
   readonly cursor = new RecordCursor();
-  head: Input | null = null;
+  hasHead = false;
+  record: Input['record'] = NO_RECORD;
+  nextOffset = -1;
+  extractorFailure: unknown;
   /** Chunk whose schemas are being prepared. */
   preparing: FetchedRecords | null = null;
   /** Position after the loaded chunk. */
   chunkEnd = -1;
-  #failure: unknown;
 
   constructor(index: number, entry: QueueEntry, headerLimits: HeaderLimits | undefined) {
     this.index = index;
     this.entry = entry;
     this.#headerLimits = headerLimits;
+    this.source = entry.source;
+    this.process = entry.process;
   }
 
   /** Makes the next record of the chunk the head; false at its end. */
   step(): boolean {
-    const { cursor, entry } = this;
+    const { cursor, source } = this;
     if (!cursor.next()) {
-      this.head = null;
+      this.hasHead = false;
+      this.record = NO_RECORD; // lets go of the response, as the cursor did
       return false;
     }
-    const { source } = entry;
-    this.#failure = undefined;
-    const timestamp =
-      source.timestamp === null ? cursor.timestamp : this.#extract(source.timestamp);
-    this.head = {
-      record: this.#record(timestamp),
-      source,
-      process: entry.process,
-      index: this.index,
-      nextOffset: cursor.offset + 1,
-      extractorFailure: this.#failure,
-    };
+    this.extractorFailure = undefined;
+    this.record = this.#record(
+      source.timestamp === null ? cursor.timestamp : this.#extract(source.timestamp),
+    );
+    this.nextOffset = cursor.offset + 1;
+    this.hasHead = true;
     return true;
   }
 
   #record(timestamp: number): Input['record'] {
-    const { cursor, entry } = this;
-    const { feed, source } = entry;
+    const { cursor, source } = this;
+    const { feed } = this.entry;
     const origin = new Origin(
       feed.topic,
       feed.partition,
@@ -78,17 +82,8 @@ class InputPartition {
       timestamp,
       cursor.headerCount === 0 ? null : headerReader(cursor, this.#headerLimits),
     );
-    return Rec.fromBytes(
-      origin,
-      source.key,
-      cursor.buffer,
-      cursor.keyStart,
-      cursor.keyEnd,
-      source.value,
-      cursor.buffer,
-      cursor.valueStart,
-      cursor.valueEnd,
-    );
+    const { buffer, keyStart, keyEnd, valueStart, valueEnd } = cursor;
+    return Rec.fromBytes(origin, source, buffer, keyStart, keyEnd, valueStart, valueEnd);
   }
 
   /** The extractor's time. What it throws is kept for the run of the record: this is no place to fail. */
@@ -97,7 +92,7 @@ class InputPartition {
       const timestamp = extractor(this.#record(this.cursor.timestamp));
       return Number.isSafeInteger(timestamp) ? timestamp : INVALID_TIME;
     } catch (cause) {
-      this.#failure = cause;
+      this.extractorFailure = cause;
       return INVALID_TIME;
     }
   }
@@ -140,30 +135,32 @@ export class RecordQueue {
     );
   }
 
-  /** Removes and returns the next record to run, or null when there is none now. */
+  /**
+   * Removes and returns the next record to run, or null when there is none now. The input that holds
+   * the record is used again for the next one: who keeps it copies it.
+   */
   next(): Input | null {
     let lowest: InputPartition | null = null;
     for (let i = 0; i < this.#partitions.length; i += 1) {
       const partition = this.#partitions[i]!;
-      if (partition.head === null && !this.#fill(partition)) {
+      if (!partition.hasHead && !this.#fill(partition)) {
         if (this.#partitions.length > 1 && isBehind(partition)) return null;
         continue;
       }
-      if (lowest === null || partition.head!.record.timestamp < lowest.head!.record.timestamp) {
+      if (lowest === null || partition.record.timestamp < lowest.record.timestamp) {
         lowest = partition;
       }
     }
     if (lowest === null) return null;
-    const input = lowest.head!;
-    lowest.head = null;
-    return input;
+    lowest.hasHead = false;
+    return lowest;
   }
 
   /** True when fetched data waits, or a record is at hand. */
   get hasMore(): boolean {
     return this.#partitions.some(
-      ({ head, entry, preparing }) =>
-        head !== null || (preparing === null && entry.feed.bufferedBytes > 0),
+      ({ hasHead, entry, preparing }) =>
+        hasHead || (preparing === null && entry.feed.bufferedBytes > 0),
     );
   }
 

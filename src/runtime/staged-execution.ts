@@ -17,7 +17,7 @@ import { AsyncGate, type GateJob } from './async-gate.ts';
 import { startCall, startSegment } from './async-work.ts';
 import type { Execution, ExecutionParts } from './execution.ts';
 import type { DeferTarget } from './graph.ts';
-import type { Input } from './input.ts';
+import { type Input, keptInput } from './input.ts';
 import { recordError, type Verdict } from './record-policy.ts';
 import { checkTime, isDroppedNull } from './serial-execution.ts';
 import { Slot, SlotEffects } from './slot.ts';
@@ -94,7 +94,7 @@ export class StagedExecution implements Execution {
     const streamTime = counts ? Math.max(before, input.record.timestamp) : before;
     this.#dispatched += 1;
     const effects = new SlotEffects(this.#parts.scope);
-    const slot = new Slot(this.#dispatched, input, effects, streamTime, before);
+    const slot = new Slot(this.#dispatched, keptInput(input), effects, streamTime, before);
     this.#latestDispatched = streamTime;
     this.#window.push(slot);
     this.#advance();

@@ -104,7 +104,8 @@ export class Cast {
   async close(): Promise<void> {
     this.#state = 'closing';
     const stopping = this.slots.map(async ({ instance, process }) => {
-      if (process?.state === 'running') await instance?.stop();
+      // A process may still die while it stops.
+      if (process?.state === 'running') await Promise.race([instance?.stop(), process.death]);
     });
     await Promise.all(stopping);
   }

@@ -45,7 +45,7 @@ export function viewPartition(bytes: PartitionBytes): PartitionView {
   const open = new Map<number, RawBatch[]>();
   const committed: CommittedRecord[] = [];
   let aborted = 0;
-  let endOffset = 0;
+  let endOffset = startOffset;
   const commit = (batch: RawBatch, markerOffset: number): void => {
     const { producerId, producerEpoch, baseSequence } = batch;
     const place = { topic, partition, producerId, producerEpoch, baseSequence, markerOffset };
@@ -53,7 +53,8 @@ export function viewPartition(bytes: PartitionBytes): PartitionView {
   };
   for (const stored of bytes.batches) {
     for (const batch of rawBatches(stored)) {
-      if (batch.baseOffset < endOffset) {
+      // The first batch may begin below the start: batches are deleted whole.
+      if (batch.baseOffset < endOffset && endOffset > startOffset) {
         throw new Error(`${topic}-${partition}: offset ${batch.baseOffset} after ${endOffset - 1}`);
       }
       endOffset = batch.lastOffset + 1;

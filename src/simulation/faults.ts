@@ -28,6 +28,13 @@ export interface FaultRates {
     readonly pause: number;
     /** The wall clock of a process is set, by up to a day. */
     readonly clockJump: number;
+    /** A node goes down, for up to `downMsMost`. */
+    readonly nodeDown: number;
+    readonly leaderMove: number;
+    /** Of the group or of a transactional id. */
+    readonly coordinatorMove: number;
+    /** A partition has too few replicas in sync, for up to a second. */
+    readonly replicasLow: number;
   };
   /** Probability that user code fails at a record; it succeeds when the record is tried again. */
   readonly userError: number;
@@ -35,6 +42,9 @@ export interface FaultRates {
   readonly userStall: number;
   readonly lateMsMost: number;
   readonly pauseMsMost: number;
+  readonly downMsMost: number;
+  /** How long a coordinator that was moved answers that it is loading. */
+  readonly coordinatorLoadMs: number;
   /** Mean delay of the broker's transaction markers. */
   readonly markerDelayMs: number;
 }
@@ -49,11 +59,22 @@ export const NO_FAULTS: FaultRates = Object.freeze({
     duplicate: 0,
     close: 0,
   }),
-  perSecond: Object.freeze({ kill: 0, stop: 0, pause: 0, clockJump: 0 }),
+  perSecond: Object.freeze({
+    kill: 0,
+    stop: 0,
+    pause: 0,
+    clockJump: 0,
+    nodeDown: 0,
+    leaderMove: 0,
+    coordinatorMove: 0,
+    replicasLow: 0,
+  }),
   userError: 0,
   userStall: 0,
   lateMsMost: 0,
   pauseMsMost: 0,
+  downMsMost: 0,
+  coordinatorLoadMs: 0,
   markerDelayMs: 1,
 });
 
@@ -81,11 +102,17 @@ export function drawFaults(random: SeededRandom): FaultRates {
       stop: rate(0.02, 0.5),
       pause: rate(0.02, 0.5),
       clockJump: rate(0.02, 0.5),
+      nodeDown: rate(0.02, 0.5),
+      leaderMove: rate(0.02, 2),
+      coordinatorMove: rate(0.02, 2),
+      replicasLow: rate(0.02, 1),
     },
     userError: rate(0.001, 0.05),
     userStall: rate(0.001, 0.02),
     lateMsMost: random.between(10, 10_000),
     pauseMsMost: random.between(100, 10_000),
+    downMsMost: random.between(100, 5_000),
+    coordinatorLoadMs: random.chance(0.5) ? 0 : random.between(1, 500),
     markerDelayMs: random.chance(0.3) ? random.between(20, 500) : random.between(0, 5),
   };
 }

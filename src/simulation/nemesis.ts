@@ -1,4 +1,5 @@
 /** Makes things go wrong, at the rates of a fault plan, while it is let loose; counts what it did. */
+import type { Broker } from '../broker/broker.ts';
 import type { Cast, Slot } from './cast.ts';
 import type { FaultRates } from './faults.ts';
 import type { Passage, Strike } from './network.ts';
@@ -11,17 +12,21 @@ export interface NemesisOptions {
   readonly rates: FaultRates;
   readonly random: SeededRandom;
   readonly time: VirtualTime;
+  readonly broker: Broker;
+  readonly groupId: string;
   readonly note: (who: string, what: string) => void;
   /** Strikes chosen one by one, asked before the dice are thrown. */
   readonly strike: ((passage: Passage) => Strike | null) | null;
 }
 
+type ProcessMishap = 'kill' | 'stop' | 'pause' | 'clockJump';
 type Mishap = keyof FaultRates['perSecond'];
 
-const MISHAPS: readonly Mishap[] = ['kill', 'stop', 'pause', 'clockJump'];
+const PROCESS_MISHAPS: readonly ProcessMishap[] = ['kill', 'stop', 'pause', 'clockJump'];
+const CLUSTER_MISHAPS = ['nodeDown', 'leaderMove', 'coordinatorMove', 'replicasLow'] as const;
+const REPLICAS_LOW_MS_MOST = 1_000;
 const DAY_MS = 86_400_000;
 const CALL_MS_MOST = 50;
-const WATCH_EVERY_MS = 10;
 
 export class Nemesis {
   readonly #options: NemesisOptions;
@@ -40,20 +45,35 @@ export class Nemesis {
 
   haunt(cast: Cast): void {
     this.#cast = cast;
-    for (const mishap of MISHAPS) this.#schedule(mishap);
+    for (const mishap of PROCESS_MISHAPS) {
+      this.#schedule(mishap, () => {
+        this.#befall(mishap, this.#options.random.pick(cast.slots));
+      });
+    }
+    for (const mishap of CLUSTER_MISHAPS) {
+      this.#schedule(mishap, () => this.#disturbCluster(mishap));
+    }
   }
 
-  /** From now on nothing goes wrong any more; what is paused goes on. */
+  /** From now on nothing goes wrong any more; what is paused or down goes on. */
   bind(): void {
+    const { broker } = this.#options;
     this.#state = 'bound';
+    for (let node = 0; node < broker.settings.nodes; node++) broker.startNode(node);
+    for (const { name, partitions } of broker.topics.all()) {
+      for (const index of partitions.keys()) broker.setReplication(name, index, 'enough');
+    }
     for (const { process } of this.#cast?.slots ?? []) process?.resume();
   }
 
   strike(passage: Passage): Strike | null {
     const strike = this.#options.strike?.(passage) ?? this.#draw();
     if (strike === null) return null;
-    this.#count(strike.kind === 'crash' ? `crash-${strike.when}` : strike.kind);
-    if (strike.kind === 'crash') this.#watch(passage.process);
+    this.#count('when' in strike ? `${strike.kind}-${strike.when}` : strike.kind);
+    if (strike.kind === 'crash') {
+      const { process } = passage;
+      void process.death.then(() => this.#cast?.buried(process));
+    }
     return strike;
   }
 
@@ -100,27 +120,19 @@ export class Nemesis {
     return null;
   }
 
-  /** A strike kills its process at some later moment; the slot is free from then on. */
-  #watch(process: SimulatedProcess): void {
-    this.#options.time.after(WATCH_EVERY_MS, () => {
-      if (process.isDead) this.#cast?.buried(process);
-      else this.#watch(process);
-    });
-  }
-
-  #schedule(mishap: Mishap): void {
+  #schedule(mishap: Mishap, happen: () => void): void {
     const { rates, random, time } = this.#options;
     const rate = rates.perSecond[mishap];
     if (rate <= 0) return;
     // Exponentially distributed pauses: any moment is as likely as any other.
     time.after((-Math.log(1 - random.fraction()) * 1_000) / rate, () => {
       if (this.#state === 'bound') return;
-      this.#befall(mishap, random.pick(this.#cast!.slots));
-      this.#schedule(mishap);
+      happen();
+      this.#schedule(mishap, happen);
     });
   }
 
-  #befall(mishap: Mishap, slot: Slot): void {
+  #befall(mishap: ProcessMishap, slot: Slot): void {
     const { rates, random, time, note } = this.#options;
     const { process, instance } = slot;
     if (process === null || process.state !== 'running') return;
@@ -139,6 +151,45 @@ export class Nemesis {
         return;
       case 'clockJump':
         process.setWallClock(Math.round(random.between(-DAY_MS, DAY_MS)));
+    }
+  }
+
+  #disturbCluster(mishap: (typeof CLUSTER_MISHAPS)[number]): void {
+    const { broker, rates, random, time, groupId, note } = this.#options;
+    const partitions = broker.topics
+      .all()
+      .flatMap(({ name, partitions: all }) => all.map((_, index) => ({ name, index })));
+    const { name, index } = random.pick(partitions);
+    const up = broker.nodes();
+    // Nothing of a cluster that is down can move.
+    if (up.length === 0) return;
+    note('cluster', mishap);
+    this.#count(mishap);
+    switch (mishap) {
+      case 'nodeDown': {
+        const { id } = random.pick(up);
+        // Of a cluster with several nodes one is always left.
+        if (up.length === 1 && broker.settings.nodes > 1) return;
+        broker.stopNode(id);
+        time.after(random.fraction() * rates.downMsMost, () => broker.startNode(id));
+        return;
+      }
+      case 'leaderMove':
+        broker.moveLeader(name, index);
+        return;
+      case 'coordinatorMove': {
+        const ids = broker.listTransactions().map(({ transactionalId }) => transactionalId);
+        if (ids.length === 0 || random.chance(0.3)) broker.moveCoordinator('group', groupId);
+        else broker.moveCoordinator('transaction', random.pick(ids));
+        return;
+      }
+      case 'replicasLow': {
+        const kind = random.chance(0.5) ? 'too-few' : 'too-few-after-append';
+        broker.setReplication(name, index, kind);
+        time.after(random.fraction() * REPLICAS_LOW_MS_MOST, () => {
+          broker.setReplication(name, index, 'enough');
+        });
+      }
     }
   }
 

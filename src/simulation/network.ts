@@ -22,6 +22,7 @@ import {
 } from '../kafka/transport/transport.ts';
 import type { Timer } from '../ports.ts';
 import type { History } from './history.ts';
+import { refusalBytes } from './refusals.ts';
 import type { SeededRandom } from './seeded-random.ts';
 import type { SimulatedProcess } from './simulated-process.ts';
 import type { VirtualTime } from './virtual-time.ts';
@@ -41,8 +42,8 @@ export type Strike =
   | { readonly kind: 'duplicate' }
   /** The connection closes: what is on it is delivered, and no answer comes. */
   | { readonly kind: 'close' }
-  /** An answer in the broker's place, which never sees the request; null: this API has none. */
-  | { readonly kind: 'refuse'; readonly answer: Buffer };
+  /** The broker answers with an error code: it has not done what was asked, or it has. */
+  | { readonly kind: 'refuse'; readonly when: 'instead' | 'after'; readonly errorCode: number };
 
 export interface Passage {
   readonly process: SimulatedProcess;
@@ -100,10 +101,10 @@ export class Network {
             reject(new TransportError('never-sent', 'the transport is closed'));
             return;
           }
-          const nodes = broker.nodes();
-          const node = asked === 'any' ? this.options.random.below(nodes.length) : asked;
-          if (nodes[node] === undefined) {
-            reject(new TransportError('never-sent', `there is no node ${node}`));
+          const nodes = broker.nodes().map(({ id }) => id);
+          const node = asked === 'any' ? nodes[this.options.random.below(nodes.length)] : asked;
+          if (node === undefined || !nodes.includes(node)) {
+            reject(new TransportError('never-sent', `no connection to node ${node ?? asked}`));
             return;
           }
           const ordinal = (counts.get(request.apiKey) ?? 0) + 1;
@@ -139,6 +140,7 @@ class Link {
   #isBusy = false;
   /** Nothing sent after this moment arrives, and no answer either. */
   #isDeaf = false;
+  #isCut = false;
   #lastArrival = 0;
   #lastAnswer = 0;
 
@@ -146,7 +148,7 @@ class Link {
     this.#options = options;
     this.#process = process;
     this.#lane = lane;
-    this.#connection = options.broker.connect(node, '127.0.0.1');
+    this.#connection = options.broker.connect(node, '127.0.0.1', () => this.#cut());
     this.#connection.clientId = process.name;
   }
 
@@ -171,7 +173,8 @@ class Link {
         this.#break(strike.loss);
         return;
       case 'refuse':
-        this.#answer(pending, strike.answer);
+        if (strike.when === 'after') this.#travel(pending, 0);
+        else this.#answer(pending, refusalBytes(request, strike.errorCode));
         return;
       case 'late-request':
         this.#travel(pending, strike.delayMs);
@@ -201,6 +204,7 @@ class Link {
     const arrival = time.now + this.#latency() + delayMs;
     this.#lastArrival = Math.max(this.#lastArrival, arrival);
     time.after(this.#lastArrival - time.now, () => {
+      if (this.#isCut) return;
       this.#queue.push(pending);
       this.#serve();
     });
@@ -238,7 +242,7 @@ class Link {
   }
 
   #served(pending: Pending, body: Buffer | null): void {
-    const { strike } = pending;
+    const { passage, strike } = pending;
     if (strike?.kind === 'crash' && strike.when === 'applied') {
       this.#process.kill();
       return;
@@ -248,7 +252,9 @@ class Link {
       return;
     }
     if (this.#isDeaf) return;
-    this.#answer(pending, body ?? Buffer.alloc(0));
+    if (strike?.kind === 'refuse') {
+      this.#answer(pending, refusalBytes(passage.request, strike.errorCode));
+    } else this.#answer(pending, body ?? Buffer.alloc(0));
   }
 
   #answer(pending: Pending, body: Buffer): void {
@@ -266,6 +272,13 @@ class Link {
         else pending.resolve(body);
       });
     });
+  }
+
+  /** The node went down: what has not arrived never does. */
+  #cut(): void {
+    this.#isCut = true;
+    this.#queue.length = 0;
+    this.#break('reset');
   }
 
   /** What is under way is delivered; nothing sent from now on is, and no answer. */

@@ -26,14 +26,17 @@ export interface Evidence extends Outcome {
   readonly inputs: readonly string[];
 }
 
+/** Of each kind, the first ones: what follows from a violation is seldom of interest. */
+const SHOWN_MOST = 3;
+
 export function judge(evidence: Evidence): readonly string[] {
   return [
-    ...evidence.trace.violations,
-    ...openTransactions(evidence),
-    ...tornTransactions(evidence),
-    ...wrongOffsets(evidence),
-    ...evidence.workload.check(evidence),
-  ];
+    evidence.trace.violations,
+    openTransactions(evidence),
+    tornTransactions(evidence),
+    wrongOffsets(evidence),
+    evidence.workload.check(evidence),
+  ].flatMap((violations) => violations.slice(0, SHOWN_MOST));
 }
 
 function openTransactions({ topics, topic }: Evidence): string[] {

@@ -19,16 +19,23 @@ export class Outsider {
   }
 
   createTopic(name: string, numPartitions: number): void {
-    const topic = { name, numPartitions, replicationFactor: 1, assignments: [], configs: [] };
+    const replicationFactor = this.#broker.nodes().length;
+    const topic = { name, numPartitions, replicationFactor, assignments: [], configs: [] };
     const answer = this.#ask(0, createTopics, 5, { topics: [topic], timeoutMs: 1_000 });
     const errorCode = answer?.topics[0]?.errorCode;
     if (errorCode !== 0) throw new Error(`topic ${name} was not created: error ${errorCode}`);
   }
 
-  /** Returns whether the record was written; a partition without a leader takes none. */
+  /**
+   * Returns whether the record was written. A partition without a leader takes none; one that has too
+   * few replicas is not asked, since it may append what it refuses, and this writer has no producer
+   * id by which that would be noticed.
+   */
   write(input: Input): 'written' | 'refused' {
     const { topic, partition } = input;
-    const leader = this.#broker.topics.partition(topic, partition)?.leader ?? -1;
+    const place = this.#broker.topics.partition(topic, partition);
+    if (place === undefined || place.replication !== 'enough') return 'refused';
+    const { leader } = place;
     if (leader < 0) return 'refused';
     const answer = this.#ask(leader, produce, 9, {
       transactionalId: null,

@@ -22,14 +22,20 @@ const HELD_APART_MS = 0.000_1;
 export class SimulatedProcess {
   readonly name: string;
   readonly ports: Ports;
+  /** Resolves when the process is dead. */
+  readonly death: Promise<void>;
   readonly #time: VirtualTime;
   #state: ProcessState = 'running';
   #held: (() => void)[] = [];
   #wallClockOffsetMs = 0;
+  #announceDeath: () => void = () => {};
 
   constructor(name: string, time: VirtualTime, random: SeededRandom) {
     this.name = name;
     this.#time = time;
+    this.death = new Promise((resolve) => {
+      this.#announceDeath = resolve;
+    });
     const after = (delayMs: number, callback: () => void): Timer => {
       let isCancelled = false;
       const timer = time.after(delayMs, () => {
@@ -76,6 +82,7 @@ export class SimulatedProcess {
   kill(): void {
     this.#state = 'dead';
     this.#held = [];
+    this.#announceDeath();
   }
 
   /** SIGSTOP. */

@@ -34,6 +34,10 @@ export interface Scenario {
   readonly instances: number;
   /** Length of the phase with faults in virtual milliseconds, 2,000 to 20,000. */
   readonly faultsMs: number;
+  /** Nodes of the cluster, 1 or 3. */
+  readonly nodes: number;
+  /** Of the cluster. */
+  readonly transactionVersion: 1 | 2;
   readonly faults: FaultRates;
 }
 
@@ -81,6 +85,8 @@ export function drawScenario(seed: number): Scenario {
     records: 10 + random.below(51),
     instances: 1 + random.below(3),
     faultsMs: Math.round(random.between(2_000, 20_000)),
+    nodes: random.chance(0.3) ? 1 : 3,
+    transactionVersion: random.chance(0.5) ? 1 : 2,
     faults: drawFaults(random.fork('faults')),
   };
 }
@@ -118,6 +124,9 @@ class SimulatedRun {
     this.#history = new History(given.history);
     this.#broker = new Broker({
       ports: immortal('broker', this.#time, random.fork('broker')),
+      nodes: this.#scenario.nodes,
+      transactionVersion: this.#scenario.transactionVersion,
+      coordinatorLoadMs: rates.coordinatorLoadMs,
       markerDelayMs: rates.markerDelayMs,
     });
     this.#outsider = new Outsider(this.#broker, APPLICATION_ID);
@@ -125,6 +134,8 @@ class SimulatedRun {
       rates,
       random: random.fork('nemesis'),
       time: this.#time,
+      broker: this.#broker,
+      groupId: APPLICATION_ID,
       note: (who, what) => this.#note(who, what),
       strike: given.strike ?? null,
     });
@@ -317,6 +328,8 @@ function scenarioOf(given: SimulationOptions): Scenario {
     records: given.records ?? drawn.records,
     instances: given.instances ?? drawn.instances,
     faultsMs: given.faultsMs ?? drawn.faultsMs,
+    nodes: given.nodes ?? drawn.nodes,
+    transactionVersion: given.transactionVersion ?? drawn.transactionVersion,
     faults: given.faults ?? drawn.faults,
   };
 }

@@ -6,7 +6,7 @@
  * bytes included, so what passes through unchanged is never encoded again.
  *
  * I1. `keyBuffer`/`valueBuffer` with their bounds are the encoded form under `keySerde`/`valueSerde`;
- *     a start of -1 is Kafka's null; a buffer of `null` means "not encoded yet".
+ *     a start of -1 is Kafka's null; a buffer of `null` means "has no encoded form".
  * I2. Nothing here is kept beyond the record's slot: stores copy what they keep.
  */
 
@@ -33,8 +33,7 @@ export class Origin {
   readonly offset: number;
   /** Event time in epoch milliseconds: the record's, or what the source's extractor made of it. */
   readonly timestamp: number;
-  readonly #readHeaders: (() => readonly Header[]) | null;
-  #headers: readonly Header[] | null = null;
+  #headers: readonly Header[] | (() => readonly Header[]);
 
   constructor(
     topic: string,
@@ -47,20 +46,79 @@ export class Origin {
     this.partition = partition;
     this.offset = offset;
     this.timestamp = timestamp;
-    this.#readHeaders = readHeaders;
+    this.#headers = readHeaders ?? NO_HEADERS;
   }
 
   /** Headers in wire order, duplicates kept. */
   get headers(): readonly Header[] {
-    this.#headers ??= this.#readHeaders === null ? [] : this.#readHeaders();
-    return this.#headers;
+    const headers = this.#headers;
+    if (typeof headers !== 'function') return headers;
+    const read = headers();
+    this.#headers = read;
+    return read;
   }
 }
 
+const NO_HEADERS: readonly Header[] = Object.freeze([]);
 const PENDING: unique symbol = Symbol('pending');
+/** What of a record is still that of the input record, and so has its bytes. */
+const KEY_FORM = 1;
+const VALUE_FORM = 2;
+
+/** What decodes key and value of an input record; every source node is one. */
+export interface Decoders<K, V> {
+  readonly key: Decoder<K>;
+  readonly value: Decoder<V>;
+}
+
+/** The bytes of an input record, shared by the records derived from it. A start of -1 is null. */
+class Encoded {
+  readonly decoders: Decoders<unknown, unknown>;
+  readonly buffer: Buffer;
+  readonly keyStart: number;
+  readonly keyEnd: number;
+  readonly valueStart: number;
+  readonly valueEnd: number;
+  keyHash = -1;
+  key: unknown = PENDING;
+
+  constructor(
+    decoders: Decoders<unknown, unknown>,
+    buffer: Buffer,
+    keyStart: number,
+    keyEnd: number,
+    valueStart: number,
+    valueEnd: number,
+  ) {
+    this.decoders = decoders;
+    this.buffer = buffer;
+    this.keyStart = keyStart;
+    this.keyEnd = keyEnd;
+    this.valueStart = valueStart;
+    this.valueEnd = valueEnd;
+  }
+
+  decodeKey(): unknown {
+    if (this.key === PENDING) {
+      this.key =
+        this.keyStart < 0
+          ? null
+          : this.decoders.key.decode(this.buffer, this.keyStart, this.keyEnd);
+    }
+    return this.key;
+  }
+
+  decodeValue(): unknown {
+    if (this.valueStart < 0) return null;
+    return this.decoders.value.decode(this.buffer, this.valueStart, this.valueEnd);
+  }
+}
 
 /**
  * One record in a pipeline. Immutable for its users.
+ *
+ * Small on purpose, as one is made per operator: what derived records share is in `Encoded` and
+ * `Origin`, and a time that is the origin's is not stored again (a stored one is a heap object).
  *
  * @typeParam P whether the key is still the one the record is partitioned by.
  */
@@ -68,103 +126,60 @@ export class Rec<K, V, P extends Partitioning = Partitioning> {
   /** Carries `P` in the type only. */
   declare readonly partitioning: P;
   readonly meta: Origin;
-  /** Event time of this record in epoch milliseconds; of an aggregate: the latest that went in. */
-  readonly timestamp: number;
-
-  #key: K | typeof PENDING;
-  readonly keySerde: Decoder<K> | null;
-  readonly keyBuffer: Buffer | null;
-  readonly keyStart: number;
-  readonly keyEnd: number;
-  /** murmur2 of the key bytes once computed (unsigned), else -1; shared by partitioning and stores. */
-  keyHash = -1;
-
+  /** Null: the origin's. */
+  readonly #time: number | null;
+  readonly #encoded: Encoded | null;
+  readonly #forms: number;
+  /** Pending: `#encoded` has it. */
+  readonly #key: K | typeof PENDING;
   #value: V | typeof PENDING;
-  readonly valueSerde: Decoder<V> | null;
-  readonly valueBuffer: Buffer | null;
-  readonly valueStart: number;
-  readonly valueEnd: number;
-
   readonly #headers: readonly Header[] | null;
 
   private constructor(
     meta: Origin,
-    timestamp: number,
+    time: number | null,
+    encoded: Encoded | null,
+    forms: number,
     key: K | typeof PENDING,
-    keySerde: Decoder<K> | null,
-    keyBuffer: Buffer | null,
-    keyStart: number,
-    keyEnd: number,
     value: V | typeof PENDING,
-    valueSerde: Decoder<V> | null,
-    valueBuffer: Buffer | null,
-    valueStart: number,
-    valueEnd: number,
     headers: readonly Header[] | null,
   ) {
     this.meta = meta;
-    this.timestamp = timestamp;
+    this.#time = time;
+    this.#encoded = encoded;
+    this.#forms = forms;
     this.#key = key;
-    this.keySerde = keySerde;
-    this.keyBuffer = keyBuffer;
-    this.keyStart = keyStart;
-    this.keyEnd = keyEnd;
     this.#value = value;
-    this.valueSerde = valueSerde;
-    this.valueBuffer = valueBuffer;
-    this.valueStart = valueStart;
-    this.valueEnd = valueEnd;
     this.#headers = headers;
   }
 
   /** A record over the bytes of a fetch response; nothing is decoded yet. */
   static fromBytes<K, V>(
     meta: Origin,
-    keySerde: Decoder<K>,
-    keyBuffer: Buffer,
+    decoders: Decoders<K, V>,
+    buffer: Buffer,
     keyStart: number,
     keyEnd: number,
-    valueSerde: Decoder<V>,
-    valueBuffer: Buffer,
     valueStart: number,
     valueEnd: number,
   ): Rec<K, V, Keyed> {
-    return new Rec<K, V, Keyed>(
-      meta,
-      meta.timestamp,
-      PENDING,
-      keySerde,
-      keyBuffer,
-      keyStart,
-      keyEnd,
-      PENDING,
-      valueSerde,
-      valueBuffer,
-      valueStart,
-      valueEnd,
-      null,
-    );
+    const encoded = new Encoded(decoders, buffer, keyStart, keyEnd, valueStart, valueEnd);
+    return new Rec<K, V, Keyed>(meta, null, encoded, KEY_FORM | VALUE_FORM, PENDING, PENDING, null);
+  }
+
+  /** Event time of this record in epoch milliseconds; of an aggregate: the latest that went in. */
+  get timestamp(): number {
+    return this.#time === null ? this.meta.timestamp : this.#time;
   }
 
   /** The decoded key; `null` for Kafka's null. Throws what the serde throws. */
   get key(): K {
-    if (this.#key === PENDING) {
-      this.#key =
-        this.keyStart < 0
-          ? (null as K)
-          : this.keySerde!.decode(this.keyBuffer!, this.keyStart, this.keyEnd);
-    }
-    return this.#key as K;
+    return this.#key === PENDING ? (this.#encoded!.decodeKey() as K) : this.#key;
   }
 
   /** The decoded value; `null` for Kafka's null (a tombstone). Throws what the serde throws. */
   get value(): V {
-    if (this.#value === PENDING) {
-      this.#value =
-        this.valueStart < 0
-          ? (null as V)
-          : this.valueSerde!.decode(this.valueBuffer!, this.valueStart, this.valueEnd);
-    }
+    if (this.#value === PENDING) this.#value = this.#encoded!.decodeValue() as V;
     return this.#value as V;
   }
 
@@ -172,74 +187,103 @@ export class Rec<K, V, P extends Partitioning = Partitioning> {
     return this.#headers ?? this.meta.headers;
   }
 
+  /** I1. Null when the key has no encoded form, also for `keySerde`. */
+  get keyBuffer(): Buffer | null {
+    return (this.#forms & KEY_FORM) === 0 ? null : this.#encoded!.buffer;
+  }
+
+  get keySerde(): Decoder<unknown> | null {
+    return (this.#forms & KEY_FORM) === 0 ? null : this.#encoded!.decoders.key;
+  }
+
+  get keyStart(): number {
+    return (this.#forms & KEY_FORM) === 0 ? 0 : this.#encoded!.keyStart;
+  }
+
+  get keyEnd(): number {
+    return (this.#forms & KEY_FORM) === 0 ? 0 : this.#encoded!.keyEnd;
+  }
+
+  /** murmur2 of the key bytes once computed (unsigned), else -1; shared by partitioning and stores. */
+  get keyHash(): number {
+    return (this.#forms & KEY_FORM) === 0 ? -1 : this.#encoded!.keyHash;
+  }
+
+  set keyHash(hash: number) {
+    if ((this.#forms & KEY_FORM) !== 0) this.#encoded!.keyHash = hash;
+  }
+
+  /** I1. Null when the value has no encoded form, also for `valueSerde`. */
+  get valueBuffer(): Buffer | null {
+    return (this.#forms & VALUE_FORM) === 0 ? null : this.#encoded!.buffer;
+  }
+
+  get valueSerde(): Decoder<unknown> | null {
+    return (this.#forms & VALUE_FORM) === 0 ? null : this.#encoded!.decoders.value;
+  }
+
+  get valueStart(): number {
+    return (this.#forms & VALUE_FORM) === 0 ? 0 : this.#encoded!.valueStart;
+  }
+
+  get valueEnd(): number {
+    return (this.#forms & VALUE_FORM) === 0 ? 0 : this.#encoded!.valueEnd;
+  }
+
   /** The same key, time and headers with another value. */
   withValue<W>(value: W): Rec<K, W, P> {
-    return this.withValueAt(value, this.timestamp);
+    return new Rec<K, W, P>(
+      this.meta,
+      this.#time,
+      this.#encoded,
+      this.#forms & KEY_FORM,
+      this.#key,
+      value,
+      this.#headers,
+    );
   }
 
   /** As `withValue`, with another event time (an aggregate's is the latest of its inputs). */
   withValueAt<W>(value: W, timestamp: number): Rec<K, W, P> {
-    const next = new Rec<K, W, P>(
+    return new Rec<K, W, P>(
       this.meta,
-      timestamp,
+      timestamp === this.meta.timestamp ? null : timestamp,
+      this.#encoded,
+      this.#forms & KEY_FORM,
       this.#key,
-      this.keySerde,
-      this.keyBuffer,
-      this.keyStart,
-      this.keyEnd,
       value,
-      null,
-      null,
-      0,
-      0,
       this.#headers,
     );
-    next.keyHash = this.keyHash;
-    return next;
   }
 
   /** The same value under another key: needs `repartition` before a stateful operator. */
   withKey<K2>(key: K2): Rec<K2, V, Rekeyed> {
     return new Rec<K2, V, Rekeyed>(
       this.meta,
-      this.timestamp,
+      this.#time,
+      this.#encoded,
+      this.#forms & VALUE_FORM,
       key,
-      null,
-      null,
-      0,
-      0,
       this.#value,
-      this.valueSerde,
-      this.valueBuffer,
-      this.valueStart,
-      this.valueEnd,
       this.#headers,
     );
   }
 
   /** Another key and value: needs `repartition` before a stateful operator. */
   with<K2, W>(key: K2, value: W): Rec<K2, W, Rekeyed> {
-    return Rec.of<K2, W, Rekeyed>(this.meta, this.timestamp, key, value, this.#headers);
+    return new Rec<K2, W, Rekeyed>(this.meta, this.#time, null, 0, key, value, this.#headers);
   }
 
   withHeaders(headers: readonly Header[]): Rec<K, V, P> {
-    const next = new Rec<K, V, P>(
+    return new Rec<K, V, P>(
       this.meta,
-      this.timestamp,
+      this.#time,
+      this.#encoded,
+      this.#forms,
       this.#key,
-      this.keySerde,
-      this.keyBuffer,
-      this.keyStart,
-      this.keyEnd,
       this.#value,
-      this.valueSerde,
-      this.valueBuffer,
-      this.valueStart,
-      this.valueEnd,
       headers,
     );
-    next.keyHash = this.keyHash;
-    return next;
   }
 
   /** A record made by the framework from decoded parts. */
@@ -250,21 +294,8 @@ export class Rec<K, V, P extends Partitioning = Partitioning> {
     value: V,
     headers: readonly Header[] | null = null,
   ): Rec<K, V, P> {
-    return new Rec<K, V, P>(
-      meta,
-      timestamp,
-      key,
-      null,
-      null,
-      0,
-      0,
-      value,
-      null,
-      null,
-      0,
-      0,
-      headers,
-    );
+    const time = timestamp === meta.timestamp ? null : timestamp;
+    return new Rec<K, V, P>(meta, time, null, 0, key, value, headers);
   }
 }
 

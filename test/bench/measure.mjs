@@ -9,6 +9,7 @@ import { BenchFailed } from './parts.mjs';
 
 const TICKS_PER_SECOND = 100; // USER_HZ, the same on every Linux
 const SAMPLE_MS = 25;
+const LEADERS_MS_MAX = 30_000;
 const PARTITIONS = 4;
 
 /** User and system seconds of a process so far; null when it is gone. */
@@ -92,12 +93,23 @@ export async function openAdmin(bootstrap) {
   return admin;
 }
 
+/** Resolves when every partition has a leader; kafkajs itself gives up on a broker that is busy. */
 export async function createTopic(admin, topic) {
   const configEntries = [{ name: 'retention.ms', value: '-1' }];
   await admin.createTopics({
-    waitForLeaders: true,
+    waitForLeaders: false,
     topics: [{ topic, numPartitions: PARTITIONS, replicationFactor: 1, configEntries }],
   });
+  const deadline = Date.now() + LEADERS_MS_MAX;
+  for (;;) {
+    const [found] = await admin.fetchTopicMetadata({ topics: [topic] }).then(
+      ({ topics }) => topics,
+      () => [],
+    );
+    if (found?.partitions.every(({ leader }) => leader >= 0)) return;
+    if (Date.now() > deadline) throw new BenchFailed(`${topic} has no leaders`);
+    await pause(SAMPLE_MS);
+  }
 }
 
 export async function deleteTopics(admin, prefix) {
@@ -105,8 +117,11 @@ export async function deleteTopics(admin, prefix) {
   if (topics.length > 0) await admin.deleteTopics({ topics });
 }
 
+/** Records of the input that committed steps have read; 0 while the coordinator cannot be asked. */
 async function committedOf(admin, groupId, topic) {
-  const [answer] = await admin.fetchOffsets({ groupId, topics: [topic] });
+  const [answer] = await admin
+    .fetchOffsets({ groupId, topics: [topic] })
+    .catch(() => [{ partitions: [] }]);
   return answer.partitions.reduce((sum, { offset }) => sum + Math.max(0, Number(offset)), 0);
 }
 

@@ -54,6 +54,24 @@ describe('an append', () => {
     expect(client.log('t')).toEqual(['a']);
   });
 
+  test('that fails with acks 0 costs its connection, and nothing else tells of it', () => {
+    const { client } = topic();
+    let cuts = 0;
+    client.connection.cut = () => {
+      cuts += 1;
+    };
+    const send = (index: number) =>
+      client.post(produce, 9, {
+        acks: 0,
+        timeoutMs: 1_000,
+        topicData: [{ name: 't', partitionData: [{ index, records: batch({ values: ['a'] }) }] }],
+      });
+    expect(send(0).answers).toEqual([]);
+    expect(cuts).toBe(0);
+    expect(send(9).answers).toEqual([]);
+    expect(cuts).toBe(1);
+  });
+
   test('refuses unknown topics, unknown partitions and the wrong node', () => {
     const { client, broker } = topic();
     const record = { values: ['a'] };

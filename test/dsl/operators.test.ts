@@ -96,7 +96,7 @@ test('a timestamp extractor never sees a null that will be dropped', () => {
   const source = t.build().nodes[0] as Of<'source'>;
   const bytes = Buffer.from('kvalue');
   const at = (valueStart: number): Rec<string, string, Keyed> =>
-    Rec.fromBytes(record.meta, string(), bytes, 0, 1, string(), bytes, valueStart, 6);
+    Rec.fromBytes(record.meta, { key: string(), value: string() }, bytes, 0, 1, valueStart, 6);
   expect(source.timestamp!(at(1))).toBe(5);
   expect(source.timestamp!(at(-1))).toBe(100);
 });
@@ -201,7 +201,8 @@ test('count is an aggregate of longs that never looks at the value', () => {
   const node = only('aggregate', (s) => s.pipe(count({ name: 'counts', key: string() })));
   const undecodable = { decode: () => expect.fail('the value was decoded') };
   const bytes = Buffer.from('kv');
-  const raw = Rec.fromBytes(record.meta, string(), bytes, 0, 1, undecodable, bytes, 1, 2);
+  const decoders = { key: string(), value: undecodable };
+  const raw = Rec.fromBytes(record.meta, decoders, bytes, 0, 1, 1, 2);
   expect(node.value).toBe(long());
   expect(node.add(node.add(node.init(), raw), raw)).toBe(2);
 });

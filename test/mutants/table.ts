@@ -16,6 +16,7 @@ const ASSIGNMENT = 'test/exactness/assignment-rules.test.ts';
 const STEP = 'test/exactness/step-rules.test.ts';
 const RECORD = 'test/exactness/record-rules.test.ts';
 const ZOMBIE = 'test/exactness/zombie.test.ts';
+const REBALANCE = 'test/exactness/rebalance-rules.test.ts';
 const STALL = 'test/exactness/stall-rules.test.ts';
 
 export const MUTANTS: readonly Mutant[] = [
@@ -254,5 +255,21 @@ export const MUTANTS: readonly Mutant[] = [
     replace: 'for (const task of withheld.sort(byName)) place(task, shares).given.push(task);',
     tests: 'test/kafka/group/assignor.test.ts',
     kills: 'gives a task to at most one member, and never while another holds a valid claim',
+  },
+  {
+    name: 'join-group-beside-steps',
+    file: 'src/kafka/group/member.ts',
+    find: '    await this.#turns.drained(Math.min(STEPS_BOUND_MS, this.#options.rebalanceTimeoutMs / 2));',
+    replace: '',
+    tests: REBALANCE,
+    kills: 'a JoinGroup is sent when the steps under way have ended, and none of them is undone',
+  },
+  {
+    name: 'no-heartbeats-before-tasks-run',
+    file: 'src/kafka/group/member.ts',
+    find: '    this.#heartbeats.begin();',
+    replace: '',
+    tests: REBALANCE,
+    kills: 'heartbeats go on through a restore longer than the session, and nobody joins again',
   },
 ];

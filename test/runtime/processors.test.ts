@@ -7,6 +7,7 @@ import {
   deadLetter,
   long,
   mapValues,
+  peek,
   repartition,
   type Serde,
   selectKey,
@@ -258,4 +259,39 @@ test('a count survives values beyond the scratch buffers and keys of many sizes'
     [1, 2],
   ]);
   expect(asCount(written(step, 'counts-changelog')[4]!)).toBe('k=2');
+});
+
+test('mapValues in front of a sink writes what it writes with an operator in between', () => {
+  const built = (between: 'nothing' | 'peek') => {
+    const app = topology('mapped');
+    const mapped = app
+      .stream('in', { key: text, value: text, onError: deadLetter('dead') })
+      .pipe(
+        mapValues((v, { key }): string | null => (v === '-' ? null : `${key}${v}`.toUpperCase())),
+      );
+    const sink = to('out', { key: text, value: text as Serde<string | null> });
+    if (between === 'peek')
+      mapped.pipe(
+        peek(() => {}),
+        sink,
+      );
+    else mapped.pipe(sink);
+    return app;
+  };
+  const headers = [{ key: 'h', value: Buffer.from('1') }];
+  const rows = [
+    { key: 'a', value: 'x', at: 7, headers },
+    { key: 'b', value: '-' },
+    { key: null, value: 'y' },
+    { key: 'd', value: null },
+    { key: 'c', value: 'z' },
+  ];
+  const outcome = (between: 'nothing' | 'peek') => {
+    const bench = new Bench(built(between), { partition: 1, partitions: { out: 4 } });
+    const { step } = bench.put('in', rows).work().seal()!;
+    return [written(step, 'out'), written(step, 'dead')];
+  };
+  const [out, dead] = outcome('nothing');
+  expect([out, dead]).toEqual(outcome('peek'));
+  expect(out!.map(asText)).toEqual(expect.arrayContaining(['a=AX', 'b=null', 'c=CZ']));
 });

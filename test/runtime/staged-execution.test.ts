@@ -128,17 +128,8 @@ class Bench {
     const bytes = Buffer.from(key);
     const text = string();
     const origin = new Origin('in', 0, offset, 1_000 + offset, null);
-    const record = Rec.fromBytes(
-      origin,
-      text,
-      bytes,
-      0,
-      bytes.length,
-      text,
-      bytes,
-      0,
-      bytes.length,
-    );
+    const serdes = { key: text, value: text };
+    const record = Rec.fromBytes(origin, serdes, bytes, 0, bytes.length, 0, bytes.length);
     return {
       record,
       source: this.#source,

@@ -1,6 +1,7 @@
 /** Writes records to a topic: a sink of the user, or the write side of a repartition topic. */
 import { partitionOf } from '../../kafka/records/murmur2.ts';
 import type { Serde } from '../../serde/serde.ts';
+import type { AnyRec } from '../../topology/node.ts';
 import type { OutputTopic } from '../../transaction/scope.ts';
 import type { Process, TaskContext } from '../context.ts';
 import { EncodedKey } from './encoded-key.ts';
@@ -17,11 +18,39 @@ export function sinkProcess(
   keySerde: Serde<unknown>,
   valueSerde: Serde<unknown>,
 ): Process {
-  const key = new EncodedKey(keySerde);
   const value = new EncodedValue(valueSerde);
+  const write = writer(context, topic, new EncodedKey(keySerde), value);
+  return (record) => {
+    value.of(record);
+    write(record);
+  };
+}
+
+/** `mapValues` and a sink behind it in one: the record in between, which nobody sees, is not made. */
+export function mappedSinkProcess(
+  context: TaskContext,
+  topic: OutputTopic,
+  keySerde: Serde<unknown>,
+  valueSerde: Serde<unknown>,
+  map: (record: AnyRec) => unknown,
+): Process {
+  const value = new EncodedValue(valueSerde);
+  const write = writer(context, topic, new EncodedKey(keySerde), value);
+  return (record) => {
+    value.ofValue(map(record));
+    write(record);
+  };
+}
+
+/** Writes a record with the value that was encoded last. */
+function writer(
+  context: TaskContext,
+  topic: OutputTopic,
+  key: EncodedKey,
+  value: EncodedValue,
+): Process {
   return (record) => {
     key.of(record);
-    value.of(record);
     const partition =
       key.buffer === null
         ? record.meta.partition % topic.partitions
