@@ -61,7 +61,7 @@ export class GroupRequests {
         protocolType: PROTOCOL_TYPE,
         protocols: [{ name: PROTOCOL_NAME, metadata }],
       },
-      { lane: 'group', timeoutMs: rebalanceTimeoutMs + GRACE_MS },
+      { lane: 'group', versionMin: 5, timeoutMs: rebalanceTimeoutMs + GRACE_MS },
     );
     // A returning static leader is told to leave the assignment that stands alone (KIP-814).
     const assigns = answer.leader === answer.memberId && !answer.skipAssignment;
@@ -91,7 +91,7 @@ export class GroupRequests {
         protocolName: PROTOCOL_NAME,
         assignments,
       },
-      { lane: 'group', timeoutMs: rebalanceTimeoutMs + GRACE_MS },
+      { lane: 'group', versionMin: 3, timeoutMs: rebalanceTimeoutMs + GRACE_MS },
     );
   }
 
@@ -102,7 +102,7 @@ export class GroupRequests {
       heartbeat,
       { groupId, generationId: generation, memberId, groupInstanceId: instanceId },
       // Short enough for another attempt within the session.
-      { lane: 'group', timeoutMs: Math.ceil(sessionTimeoutMs / 3) },
+      { lane: 'group', versionMin: 3, timeoutMs: Math.ceil(sessionTimeoutMs / 3) },
     );
     return answer.errorCode;
   }
