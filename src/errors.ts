@@ -180,6 +180,16 @@ export const ERRORS = {
     decision: 'stop',
     mend: 'Give each running instance its own `instanceId`.',
   },
+  GROUP_ACTIVE: {
+    meaning: 'A group has members, so its offsets cannot be changed from outside.',
+    decision: 'stop',
+    mend: 'Stop all instances of the application, or wait until their sessions end.',
+  },
+  TRANSACTION_UNKNOWN: {
+    meaning: 'There is no transaction such as was named.',
+    decision: 'stop',
+    mend: 'List the transactions again: it may have ended meanwhile.',
+  },
   NOT_AUTHORIZED: {
     meaning: 'The broker refused a request for lack of a right.',
     decision: 'stop',

@@ -1,4 +1,5 @@
 /** The public door: everything that an application imports. */
+export { type Admin, type AdminOptions, openAdmin } from './admin.ts';
 export { DEFAULTS, LIMITS, type Options } from './config/options.ts';
 export { type AggregateOptions, aggregate } from './dsl/aggregate.ts';
 export type { AsyncOptions } from './dsl/async-options.ts';

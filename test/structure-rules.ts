@@ -148,10 +148,11 @@ const ROOMS: readonly Room[] = [
   { place: 'src/dashboard', imports: ['src/runtime'] },
   // Where the parts meet: builds an instance over the transport that was asked for.
   { place: 'src/run.ts', imports: ['src/runtime', 'src/topology', KAFKA] },
+  { place: 'src/admin.ts', imports: [KAFKA] },
   {
     place: 'src/index.ts',
     imports: [
-      ...['src/run.ts', 'src/dsl', 'src/topology', 'src/runtime', 'src/serde'],
+      ...['src/run.ts', 'src/admin.ts', 'src/dsl', 'src/topology', 'src/runtime', 'src/serde'],
       ...['src/kafka/transport/transport.ts', KAFKAJS],
     ],
   },
@@ -174,6 +175,7 @@ const SEES_PORT = [
   'src/transaction',
   'src/runtime',
   'src/run.ts',
+  'src/admin.ts',
 ];
 
 function mayImport(room: Room, from: string, to: string): boolean {

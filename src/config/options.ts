@@ -73,6 +73,11 @@ export interface Options {
   /** Replication of internal topics; -1: the broker's default. Java: `replication.factor`. */
   readonly replicationFactor: number;
   /**
+   * `min.insync.replicas` of internal topics; -1: the broker's default. With three copies, 2 keeps a
+   * committed step through the loss of any one. Java: `topic.min.insync.replicas`.
+   */
+  readonly minInsyncReplicas: number;
+  /**
    * Added to the retention of a window store's changelog, which the broker counts from the event
    * time to its own clock: set it to more than the age of the oldest events that are processed.
    * Java: `windowstore.changelog.additional.retention.ms`.
@@ -110,6 +115,7 @@ export const DEFAULTS: Readonly<Omit<Options, 'applicationId'>> = Object.freeze(
   rackId: null,
   asyncWindowMax: 1_024,
   replicationFactor: -1,
+  minInsyncReplicas: -1,
   windowChangelogAdditionalRetentionMs: 86_400_000,
   repartitionPurgeIntervalMs: 30_000,
   offsetMetadataBytesMax: 4_096,
@@ -140,6 +146,7 @@ export const LIMITS: Readonly<Record<NumericOption, readonly [number, number]>> 
   headerBytesMax: [1_024, 104_857_600],
   asyncWindowMax: [1, 100_000],
   replicationFactor: [-1, 100],
+  minInsyncReplicas: [-1, 100],
   windowChangelogAdditionalRetentionMs: [0, 3_153_600_000_000],
   repartitionPurgeIntervalMs: [1_000, 86_400_000],
   offsetMetadataBytesMax: [128, 1_048_576],

@@ -6,6 +6,7 @@
  */
 import type { Options } from '../config/options.ts';
 import { EscapementError, invariant } from '../errors.ts';
+import { checkBatchLimits } from '../kafka/admin/topic-settings.ts';
 import { ensureTopics, type TopicSpec } from '../kafka/admin/topics.ts';
 import type { Cluster } from '../kafka/cluster/cluster.ts';
 import type { Serde } from '../serde/serde.ts';
@@ -21,7 +22,7 @@ import {
 import type { RecordPolicy, Topology } from '../topology/node.ts';
 import { planTasks } from '../topology/plan-tasks.ts';
 import { stages } from '../topology/stages.ts';
-import { subTopologies } from '../topology/sub-topologies.ts';
+import { type StatefulNode, subTopologies } from '../topology/sub-topologies.ts';
 import type { SubTopologyPlan, TaskPlan, TopicNames } from './task-plan.ts';
 
 export class ApplicationPlan {
@@ -86,6 +87,8 @@ export async function planApplication(
     cluster,
     internal.map((topic) => topicSpec(topic, options)),
   );
+  const written = [...writtenTopics(topology), ...internal.map(({ topic }) => topic)];
+  await checkBatchLimits(cluster, written, options);
   const schemas = await startSerdes(topology);
   const repartitions = internal.filter(({ kind }) => kind === 'repartition');
   return new ApplicationPlan({
@@ -120,26 +123,46 @@ async function lookUpTopics(topology: Topology, cluster: Cluster): Promise<Map<s
   return new Map([...found].map(([name, { partitions }]) => [name, partitions]));
 }
 
+/** Outputs and dead-letter topics. */
+function writtenTopics(topology: Topology): readonly string[] {
+  const names = new Set<string>();
+  for (const node of topology.nodes) {
+    if (node.kind === 'sink') names.add(node.topic);
+    if (node.kind !== 'source') continue;
+    for (const topic of deadLetterTopics(node.onError)) names.add(topic);
+  }
+  return [...names];
+}
+
 function deadLetterTopics(policy: RecordPolicy): readonly string[] {
   if (policy.kind === 'dead-letter') return [policy.topic];
   return policy.kind === 'retry' ? deadLetterTopics(policy.then) : [];
 }
 
+/** The broker's clock must not judge event times: from 4.0 on it refuses what is an hour ahead of it. */
+const ANY_TIME = { 'message.timestamp.after.max.ms': '9223372036854775807' };
+
 /** Policies as Kafka Streams sets them; its 50 MB repartition segments let a purge free space. */
 function topicSpec(internal: InternalTopic, options: Options): TopicSpec {
   const { topic: name, partitions } = internal;
-  const { replicationFactor } = options;
-  if (internal.kind === 'repartition') {
-    const configs = {
-      'cleanup.policy': 'delete',
-      'retention.ms': '-1',
-      'segment.bytes': '52428800',
-      'message.timestamp.type': 'CreateTime',
-    };
-    return { name, partitions, replicationFactor, configs };
-  }
-  const { node } = internal;
-  const configs = changelogConfigs(
+  const { replicationFactor, minInsyncReplicas } = options;
+  const configs = {
+    ...(internal.kind === 'repartition' ? REPARTITION : changelogSettings(internal.node, options)),
+    // The broker's own time in place of that of the event would move windows.
+    'message.timestamp.type': 'CreateTime',
+    ...(minInsyncReplicas < 0 ? {} : { 'min.insync.replicas': String(minInsyncReplicas) }),
+  };
+  return { name, partitions, replicationFactor, configs, optionalConfigs: ANY_TIME };
+}
+
+const REPARTITION = {
+  'cleanup.policy': 'delete',
+  'retention.ms': '-1',
+  'segment.bytes': '52428800',
+};
+
+function changelogSettings(node: StatefulNode, options: Options): Readonly<Record<string, string>> {
+  return changelogConfigs(
     node.kind === 'aggregate'
       ? { kind: 'key-value' }
       : {
@@ -149,7 +172,6 @@ function topicSpec(internal: InternalTopic, options: Options): TopicSpec {
           additionalRetentionMs: options.windowChangelogAdditionalRetentionMs,
         },
   );
-  return { name, partitions, replicationFactor, configs };
 }
 
 /**

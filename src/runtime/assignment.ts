@@ -15,8 +15,9 @@
 import type { Options } from '../config/options.ts';
 import { EscapementError } from '../errors.ts';
 import { listOffsets } from '../kafka/admin/topics.ts';
+import { openTransactions } from '../kafka/admin/transactions.ts';
 import type { Cluster } from '../kafka/cluster/cluster.ts';
-import { endOffsets } from '../kafka/fetch/end-offsets.ts';
+import { type EndOffsets, endOffsets } from '../kafka/fetch/end-offsets.ts';
 import { fetchOffsets } from '../kafka/group/offsets.ts';
 import type { TransactionalSession } from '../kafka/producer/session.ts';
 import type { TopicPartition } from '../kafka/topic-partition.ts';
@@ -107,16 +108,33 @@ async function changelogEnd(parts: AssignmentParts, changelog: TopicPartition) {
       return { from: ends.logStartOffset, to: ends.highWatermark };
     }
     if (ports.clock.monotonic() >= deadline) {
-      throw new EscapementError(
-        'CHANGELOG_HELD',
-        `The changelog ${topic}-${partition} of task ${plan.id} is held by a foreign transaction ` +
-          `since offset ${ends.lastStableOffset} (the log ends at ${ends.highWatermark}): find its ` +
-          `producer id with 'kafka-transactions.sh find-hanging' and abort it.`,
-        { at: { task: plan.id, topic, partition, offset: ends.lastStableOffset } },
-      );
+      throw await heldError(cluster, plan.id, changelog, ends);
     }
     await ports.timers.sleep(HELD_RETRY_MS);
   }
+}
+
+/** Who holds a changelog, and how to end it. */
+async function heldError(
+  cluster: Cluster,
+  task: string,
+  { topic, partition }: TopicPartition,
+  { lastStableOffset, highWatermark }: EndOffsets,
+): Promise<EscapementError> {
+  const offset = lastStableOffset;
+  const holders = await openTransactions(cluster, topic, partition).catch(() => []);
+  const names = holders.map(
+    ({ producerId, firstOffset }) => `${producerId} (since ${firstOffset})`,
+  );
+  const who = names.length === 0 ? 'not told by the broker' : names.join(', ');
+  return new EscapementError(
+    'CHANGELOG_HELD',
+    `The changelog ${topic}-${partition} of task ${task} is held by a foreign transaction since ` +
+      `offset ${offset} (the log ends at ${highWatermark}). Producer id: ${who}. When its owner is ` +
+      'gone, end it with `admin.hangingTransactions` and `admin.abortHanging`, or with ' +
+      `'kafka-transactions.sh abort --topic ${topic} --partition ${partition} --start-offset ${offset}'.`,
+    { at: { task, topic, partition, offset } },
+  );
 }
 
 /** Step 5 for one changelog. */

@@ -262,8 +262,10 @@ export class TaskLife {
       case 'lost':
         this.drop('lost');
         return false;
-      case 'stop':
       case 'record':
+        this.#parts.failed(this.#refusedStep(error));
+        return false;
+      case 'stop':
         this.#parts.failed(error);
         return false;
       case 'fenced':
@@ -271,6 +273,20 @@ export class TaskLife {
       default:
         return true;
     }
+  }
+
+  /**
+   * The broker refused a batch of a step. Which of its records is at fault it does not say, and the
+   * batch holds results of many inputs: the step's first ones are where to look.
+   */
+  #refusedStep(error: EscapementError): EscapementError {
+    const inputs = this.committedInputs();
+    const from = inputs.map(({ topic, partition, offset }) => `${topic}-${partition}@${offset}`);
+    return new EscapementError(
+      error.code,
+      `Task ${this.id}: a result of the step that begins at ${from.join(', ')} was refused. ${error.message}`,
+      { cause: error, decision: 'stop', at: { task: this.id, ...inputs[0] } },
+    );
   }
 
   #countFence(task: Task | null, error: EscapementError): boolean {

@@ -212,6 +212,9 @@ test('a task whose changelog a foreign transaction holds never runs, and says wh
   expect(reason).toMatchObject({
     code: 'CHANGELOG_HELD',
     at: { task: 'in_0', topic: CHANGELOG, partition: 0, offset: log.lastStableOffset },
+    message: expect.stringMatching(
+      `Producer id: \\d+ \\(since ${log.lastStableOffset}\\).*abortHanging.*kafka-transactions.sh abort`,
+    ),
   });
   expect(lab.offset().offset).toBe(ROWS.length);
 });

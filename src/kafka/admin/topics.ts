@@ -11,25 +11,15 @@ import type { Cluster, TopicState } from '../cluster/cluster.ts';
 import { createTopics } from '../protocol/create-topics.ts';
 import { deleteRecords as deleteRecordsApi } from '../protocol/delete-records.ts';
 import { deleteTopics as deleteTopicsApi } from '../protocol/delete-topics.ts';
-import { describeConfigs } from '../protocol/describe-configs.ts';
 import { brokerError, KafkaErrorCode } from '../protocol/error-codes.ts';
+import { differencesOf, listed, type TopicSpec } from './topic-settings.ts';
 
 export { deleteGroup } from './groups.ts';
 export { listOffsets } from './list-offsets.ts';
-
-export interface TopicSpec {
-  readonly name: string;
-  readonly partitions: number;
-  /** -1 (default): the broker's `default.replication.factor`. */
-  readonly replicationFactor?: number;
-  readonly configs: Readonly<Record<string, string>>;
-}
-
-const TOPIC = 2;
-const CLEANUP_POLICY = 'cleanup.policy';
+export type { TopicSpec } from './topic-settings.ts';
 
 /**
- * Creates the topics that are missing and checks partitions and cleanup.policy of the others.
+ * Creates the topics that are missing and checks partitions and settings of all.
  * Throws `TOPIC_MISMATCH` with all differences. Resolves when every partition has a leader.
  */
 export async function ensureTopics(cluster: Cluster, specs: readonly TopicSpec[]): Promise<void> {
@@ -44,7 +34,7 @@ export async function ensureTopics(cluster: Cluster, specs: readonly TopicSpec[]
   throw new EscapementError(
     'TOPIC_MISMATCH',
     `${differences.length === 1 ? 'A topic differs' : 'Topics differ'} from what is needed:\n` +
-      `${differences.map((difference) => `  - ${difference}`).join('\n')}\n` +
+      `${listed(differences)}\n` +
       'Change the topics, or remove those that hold nothing of value, and start again.',
   );
 }
@@ -110,29 +100,42 @@ export async function deleteRecords(
 
 async function create(cluster: Cluster, specs: readonly TopicSpec[]): Promise<void> {
   const timeoutMs = cluster.requestTimeoutMs;
+  // Kafka before 3.6 refuses a topic with a setting that it does not know.
+  let optional: 'set' | 'left out' = 'set';
   await repeat({ ports: cluster.ports, timeoutMs }, async () => {
-    const answer = await cluster.send(
-      cluster.controller,
-      createTopics,
-      {
-        topics: specs.map(({ name, partitions, replicationFactor, configs }) => ({
-          name,
-          numPartitions: partitions,
-          replicationFactor: replicationFactor ?? -1,
-          assignments: [],
-          configs: Object.entries(configs).map(([config, value]) => ({ name: config, value })),
-        })),
-        timeoutMs,
-      },
-      { lane: 'transaction', versionMin: 4, timeoutMs: timeoutMs * 2 },
-    );
+    const answer = await createOnce(cluster, specs, optional);
     for (const { name, errorCode, errorMessage } of answer.topics) {
       if (errorCode === 0 || errorCode === KafkaErrorCode.TOPIC_ALREADY_EXISTS) continue;
       if (errorCode === KafkaErrorCode.NOT_CONTROLLER) await cluster.topics([]);
       const why = errorMessage === null ? '' : ` (${errorMessage})`;
-      throw brokerError(errorCode, `CreateTopics of '${name}'${why}`, { topic: name });
+      const what = `CreateTopics of '${name}'${why}`;
+      if (errorCode === KafkaErrorCode.INVALID_CONFIG && optional === 'set') {
+        optional = 'left out';
+        throw new EscapementError('BROKER_ERROR', what, { decision: 'retry' });
+      }
+      throw brokerError(errorCode, what, { topic: name });
     }
   });
+}
+
+function createOnce(cluster: Cluster, specs: readonly TopicSpec[], optional: 'set' | 'left out') {
+  const timeoutMs = cluster.requestTimeoutMs;
+  const topics = specs.map((spec) => ({
+    name: spec.name,
+    numPartitions: spec.partitions,
+    replicationFactor: spec.replicationFactor ?? -1,
+    assignments: [],
+    configs: Object.entries({
+      ...spec.configs,
+      ...(optional === 'set' ? spec.optionalConfigs : {}),
+    }).map(([name, value]) => ({ name, value })),
+  }));
+  return cluster.send(
+    cluster.controller,
+    createTopics,
+    { topics, timeoutMs },
+    { lane: 'transaction', versionMin: 4, timeoutMs: timeoutMs * 2 },
+  );
 }
 
 /** Metadata of a new topic spreads after its creation was answered. */
@@ -152,70 +155,4 @@ function settled(
     }
     return topics;
   });
-}
-
-async function differencesOf(
-  cluster: Cluster,
-  specs: readonly TopicSpec[],
-  present: ReadonlyMap<string, TopicState>,
-): Promise<string[]> {
-  const policies = await cleanupPolicies(
-    cluster,
-    specs.filter(({ configs }) => configs[CLEANUP_POLICY] !== undefined).map(({ name }) => name),
-  );
-  const differences: string[] = [];
-  for (const { name, partitions, configs } of specs) {
-    const found = present.get(name)?.partitions;
-    if (found !== partitions) {
-      differences.push(`'${name}' has ${found} partitions, needed are ${partitions}`);
-    }
-    const needed = configs[CLEANUP_POLICY];
-    const policy = policies.get(name) ?? '';
-    if (needed !== undefined && setOf(policy) !== setOf(needed)) {
-      differences.push(`'${name}' has ${CLEANUP_POLICY} '${policy}', needed is '${needed}'`);
-    }
-  }
-  return differences;
-}
-
-function cleanupPolicies(
-  cluster: Cluster,
-  names: readonly string[],
-): Promise<ReadonlyMap<string, string>> {
-  if (names.length === 0) return Promise.resolve(new Map());
-  const attempts = { ports: cluster.ports, timeoutMs: cluster.requestTimeoutMs };
-  return repeat(attempts, async () => {
-    const answer = await cluster.send(
-      'any',
-      describeConfigs,
-      {
-        resources: names.map((name) => ({
-          resourceType: TOPIC,
-          resourceName: name,
-          configurationKeys: [CLEANUP_POLICY],
-        })),
-      },
-      { lane: 'transaction' },
-    );
-    const policies = new Map<string, string>();
-    for (const { errorCode, resourceName, configs } of answer.results) {
-      if (errorCode !== 0) {
-        const what = `DescribeConfigs of '${resourceName}'`;
-        throw brokerError(errorCode, what, { topic: resourceName });
-      }
-      const policy = configs.find(({ name }) => name === CLEANUP_POLICY);
-      policies.set(resourceName, policy?.value ?? '');
-    }
-    return policies;
-  });
-}
-
-/** 'compact,delete' and 'delete, compact' are one policy. */
-function setOf(policy: string): string {
-  return policy
-    .split(',')
-    .map((part) => part.trim())
-    .filter((part) => part !== '')
-    .sort()
-    .join(',');
 }

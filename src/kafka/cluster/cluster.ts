@@ -45,6 +45,8 @@ export interface TopicState {
   readonly partitions: number;
   /** Node id by partition; -1: no leader now. */
   readonly leaders: number[];
+  /** Copies of the partition that has the fewest. */
+  readonly replicas: number;
 }
 
 /** FindCoordinator 4 asks for many keys at once, which nobody here needs. */
@@ -62,7 +64,7 @@ export class Cluster {
   readonly #sent: Metric;
   readonly #lostRequests: Metric;
   readonly #looking = new Map<string, Promise<TopicState>>();
-  #brokerCount = 0;
+  #nodes: readonly number[] = [];
   #controller: NodeId = 'any';
   #state: 'open' | 'closed' = 'open';
 
@@ -109,7 +111,13 @@ export class Cluster {
 
   /** Brokers of the last metadata answer. */
   get brokerCount(): number {
-    return this.#brokerCount;
+    return this.#nodes.length;
+  }
+
+  /** Ids of the brokers that are up, fresh from one of them. */
+  async nodes(): Promise<readonly number[]> {
+    await this.topics([]);
+    return this.#nodes;
   }
 
   /** Where topics are created and deleted; in KRaft mode every broker passes that on. */
@@ -263,7 +271,7 @@ export class Cluster {
     this.#transport.learn(
       answer.brokers.map(({ nodeId, host, port }) => ({ id: nodeId, host, port })),
     );
-    this.#brokerCount = answer.brokers.length;
+    this.#nodes = answer.brokers.map(({ nodeId }) => nodeId);
     this.#controller = answer.controllerId >= 0 ? answer.controllerId : 'any';
     const topics = new Map<string, TopicState>();
     for (const topic of answer.topics) {
@@ -294,10 +302,11 @@ function stateOf(topic: Response<typeof metadata>['topics'][number]): TopicState
     throw brokerError(errorCode, `Metadata of topic '${name}'`, { topic: name ?? '' });
   }
   const leaders: number[] = new Array(partitions.length).fill(-1);
+  const replicas = Math.min(...partitions.map(({ replicaNodes }) => replicaNodes.length));
   for (const { partitionIndex, leaderId, errorCode: code } of partitions) {
     if (partitionIndex < leaders.length && code !== KafkaErrorCode.LEADER_NOT_AVAILABLE) {
       leaders[partitionIndex] = leaderId;
     }
   }
-  return { partitions: partitions.length, leaders };
+  return { partitions: partitions.length, leaders, replicas };
 }

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { EscapementError } from '../../../src/errors.ts';
+import { checkBatchLimits, topicSettings } from '../../../src/kafka/admin/topic-settings.ts';
 import {
   deleteGroup,
   deleteRecords,
@@ -30,7 +31,7 @@ describe('topics', () => {
   it('are created when they are missing, and have leaders then', async () => {
     await ensureTopics(reading.cluster, [ORDERS, TOTALS]);
     const topics = await reading.cluster.topics(['orders', 'totals']);
-    expect(topics.get('totals')).toEqual({ partitions: 3, leaders: [0, 0, 0] });
+    expect(topics.get('totals')).toEqual({ partitions: 3, leaders: [0, 0, 0], replicas: 1 });
     expect(await reading.cluster.leaderOf('orders', 2)).toBe(0);
   });
 
@@ -67,6 +68,74 @@ describe('topics', () => {
     expect(error.message).toContain(
       "'totals' has cleanup.policy 'compact', needed is 'compact,delete'",
     );
+  });
+
+  it('are refused when they keep too little, rewrite times or need more copies than there are', async () => {
+    const needed = {
+      ...{ 'retention.ms': '86400000', 'message.timestamp.type': 'CreateTime' },
+      'min.insync.replicas': '1',
+    };
+    const spec = (configs: Record<string, string>) => ({ ...ORDERS, configs });
+    reading.client.createTopic('orders', 3, { 'retention.ms': '1000', 'min.insync.replicas': '2' });
+    const error = await failure(ensureTopics(reading.cluster, [spec(needed)]));
+    expect(error.code).toBe('TOPIC_MISMATCH');
+    expect(error.message).toContain("'orders' has retention.ms '1000', needed is '86400000'");
+    expect(error.message).toContain(
+      "min.insync.replicas '2', and its replication factor is 1: nothing could",
+    );
+    // Longer is no difference, and neither is for ever.
+    for (const retention of ['86400001', '-1']) {
+      const topic = {
+        ...ORDERS,
+        name: `kept-${retention}`,
+        configs: { 'retention.ms': retention },
+      };
+      await ensureTopics(reading.cluster, [topic]);
+      await ensureTopics(reading.cluster, [{ ...topic, configs: needed }]);
+    }
+    const forEver = { ...ORDERS, name: 'kept-86400001', configs: { 'retention.ms': '-1' } };
+    expect((await failure(ensureTopics(reading.cluster, [forEver]))).code).toBe('TOPIC_MISMATCH');
+  });
+
+  it('are made without settings that the broker does not know, and only without those', async () => {
+    const optionalConfigs = { 'a.setting.of.tomorrow': '1' };
+    await ensureTopics(reading.cluster, [{ ...TOTALS, optionalConfigs }]);
+    const settings = await topicSettings(reading.cluster, ['totals'], ['cleanup.policy']);
+    expect(settings.get('totals')?.get('cleanup.policy')).toBe('compact');
+    const wrong = { ...ORDERS, configs: { 'cleanup.policy': 'burn' }, optionalConfigs };
+    const error = await failure(ensureTopics(reading.cluster, [wrong]));
+    expect(error.message).toContain("CreateTopics of 'orders'");
+    expect(error.message).toContain('INVALID_CONFIG');
+  });
+
+  it('that take smaller batches than may be sent are refused, all in one message', async () => {
+    const sized = (name: string, bytes: number) => ({
+      ...ORDERS,
+      name,
+      configs: { 'max.message.bytes': String(bytes) },
+    });
+    await ensureTopics(reading.cluster, [
+      sized('small', 9_999),
+      sized('tiny', 99),
+      sized('big', 20_000),
+    ]);
+    const check = (recordBytesMax: number, batchBytesMax: number) =>
+      checkBatchLimits(reading.cluster, ['small', 'tiny', 'big'], {
+        recordBytesMax,
+        batchBytesMax,
+      });
+    const error = await failure(check(1_000, 16_000));
+    expect(error.code).toBe('TOPIC_MISMATCH');
+    expect(error.message).toMatch(/'small' has max\.message\.bytes '9999', batchBytesMax asks for/);
+    expect(error.message).toMatch(/'tiny' has max\.message\.bytes '99', batchBytesMax asks for/);
+    expect(error.message).not.toContain("'big'");
+    expect((await failure(check(30_000, 16_000))).message).toMatch(
+      /'big' .* recordBytesMax asks for/,
+    );
+    await checkBatchLimits(reading.cluster, ['big'], {
+      recordBytesMax: 9_000,
+      batchBytesMax: 16_000,
+    });
   });
 
   it('have a cleanup.policy whose order does not matter', async () => {

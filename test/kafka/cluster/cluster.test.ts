@@ -118,7 +118,7 @@ describe('a cluster', () => {
   it('describes topics and leaves out those that do not exist', async () => {
     topics.set('orders', [1, 2, -1]);
     const found = await cluster.topics(['orders', 'nowhere']);
-    expect([...found]).toEqual([['orders', { partitions: 3, leaders: [1, 2, -1] }]]);
+    expect([...found]).toEqual([['orders', { partitions: 3, leaders: [1, 2, -1], replicas: 0 }]]);
   });
 
   it('remembers leaders until they are forgotten', async () => {

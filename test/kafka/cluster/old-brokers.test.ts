@@ -59,7 +59,9 @@ describe('a broker too old', () => {
     );
     expect(error).toMatchObject({ code: 'BROKER_TOO_OLD', decision: 'stop' });
     expect(error.message).toMatch(
-      new RegExp(`^Node (any|0) does not offer ${name}, and escapement needs .*version (from )?\\d`),
+      new RegExp(
+        `^Node (any|0) does not offer ${name}, and escapement needs .*version (from )?\\d`,
+      ),
     );
     expect(error.message).toContain('Use Kafka brokers from 3.3 to 4.3');
     expect(counted).toEqual([]);

@@ -1,0 +1,25 @@
+/**
+ * One request to a coordinator, repeated while it moves, loads or cannot be reached. Only for requests
+ * that change nothing or may be repeated freely.
+ */
+import { isPassing, repeat } from '../cluster/attempts.ts';
+import type { Cluster } from '../cluster/cluster.ts';
+import type { CoordinatorKind } from '../cluster/coordinators.ts';
+
+export function atCoordinator<T>(
+  cluster: Cluster,
+  kind: CoordinatorKind,
+  key: string,
+  request: (node: number) => Promise<T>,
+): Promise<T> {
+  const attempts = { ports: cluster.ports, timeoutMs: cluster.requestTimeoutMs };
+  return repeat(attempts, async () => {
+    const node = await cluster.coordinator(kind, key);
+    try {
+      return await request(node);
+    } catch (error) {
+      if (isPassing(error)) cluster.forgetCoordinator(kind, key);
+      throw error;
+    }
+  });
+}
