@@ -37,6 +37,7 @@ import type { BrokerState, NodeAddress } from './state.ts';
 import { serveTopicRequests } from './topic-requests.ts';
 import { policyOf, Topics } from './topics.ts';
 import { serveTransactionAdministration } from './transaction-admin-requests.ts';
+import { TransactionGate } from './transaction-gate.ts';
 import { serveTransactionRequests } from './transaction-requests.ts';
 import type { Participant } from './transaction-state.ts';
 import { TransactionCoordinator, type TransactionView } from './transactions.ts';
@@ -51,6 +52,7 @@ export class Broker implements BrokerState {
   readonly topics: Topics;
   readonly groups: Groups;
   readonly transactions: TransactionCoordinator;
+  readonly gate: TransactionGate;
   readonly #table: ApiTable;
   readonly #timers = new Set<Timer>();
   readonly #addresses: NodeAddress[];
@@ -85,11 +87,15 @@ export class Broker implements BrokerState {
       ports: this.ports,
       transactionVersion: settings.transactionVersion,
       markerDelayMs: settings.markerDelayMs,
+      coordinatorAppendMs: settings.coordinatorAppendMs,
       transactionTimeoutMaxMs: settings.transactionTimeoutMaxMs,
       mark: (participant, marker) => this.#mark(participant, marker),
       fault: (transactionalId) => this.#placement.fault('transaction', transactionalId),
       epochOf: (transactionalId) => this.#placement.epochOf('transaction', transactionalId),
     });
+    this.gate = new TransactionGate(this.transactions, (kind, key) =>
+      this.coordinatorOf(kind, key),
+    );
     serveMetadata(this.#table, this);
     serveProduce(this.#table, this);
     serveFetch(this.#table, this);

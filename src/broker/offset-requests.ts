@@ -6,6 +6,7 @@ import { txnOffsetCommit } from '../kafka/protocol/txn-offset-commit.ts';
 import type { ApiTable, Call, Connection } from './api-table.ts';
 import type { GroupOffsets, OffsetEntry } from './offsets.ts';
 import type { BrokerState } from './state.ts';
+import type { Enlistment } from './transactions.ts';
 
 interface Committer {
   readonly generation: number;
@@ -57,16 +58,19 @@ export function serveOffsetRequests(table: ApiTable, state: BrokerState): void {
       memberId: request.memberId,
       instanceId: request.groupInstanceId,
     };
-    const errorCode = checkTransactionalCommit(state, call, groupId, {
-      ...committer,
-      transactionalId,
-      producerId,
-      producerEpoch,
-    });
-    const topics = store(state, request.topics, errorCode, (entry) =>
-      state.groups.findOrCreate(groupId).offsets.commitPending(producerId, producerEpoch, entry),
+    const identified = { ...committer, transactionalId, producerId, producerEpoch };
+    const commit: Commit = (entry) =>
+      state.groups.findOrCreate(groupId).offsets.commitPending(producerId, producerEpoch, entry);
+    const respond = (errorCode: number) => {
+      const topics = store(state, request.topics, errorCode, commit);
+      answer({ throttleTimeMs: 0, topics });
+    };
+    const isKnown = request.topics.some(({ name, partitions }) =>
+      partitions.some((each) => state.topics.partition(name, each.partitionIndex) !== undefined),
     );
-    answer({ throttleTimeMs: 0, topics });
+    // Nothing that exists: neither the group nor the transaction hears of it.
+    if (isKnown) checkTransactionalCommit(state, call, groupId, identified, respond);
+    else respond(KafkaErrorCode.NONE);
   });
 
   table.serve(offsetFetch, (request, answer, { connection, version }) => {
@@ -137,38 +141,55 @@ function checkTransactionalCommit(
   { connection, version }: Call,
   groupId: string,
   committer: TransactionalCommitter,
-): number {
-  const wrongNode = misplaced(state, connection, groupId);
-  if (wrongNode !== KafkaErrorCode.NONE) return wrongNode;
+  answer: (errorCode: number) => void,
+): void {
   const { producerId, producerEpoch } = committer;
-  const offsets = state.groups.find(groupId)?.offsets;
-  const fenced = offsets?.checkEpoch(producerId, producerEpoch) ?? KafkaErrorCode.NONE;
-  const isEarly = state.settings.transactionVersion === 2;
-  if (isEarly && fenced !== KafkaErrorCode.NONE) return fenced;
-  if (offsets?.hasOpenTransaction(producerId, producerEpoch) !== true) {
-    const refused = joinTransaction(state, groupId, committer, version);
-    if (refused !== KafkaErrorCode.NONE) return refused;
+  const wrongNode = misplaced(state, connection, groupId);
+  if (wrongNode !== KafkaErrorCode.NONE) {
+    answer(wrongNode);
+    return;
   }
-  const stranger = checkMembership(state, groupId, committer);
-  return stranger === KafkaErrorCode.NONE ? fenced : stranger;
+  const offsets = () => state.groups.find(groupId)?.offsets;
+  const fenced = () => offsets()?.checkEpoch(producerId, producerEpoch) ?? KafkaErrorCode.NONE;
+  const isEarly = state.settings.transactionVersion === 2;
+  if (isEarly && fenced() !== KafkaErrorCode.NONE) {
+    answer(fenced());
+    return;
+  }
+  const finish = (refused: number) =>
+    answer(
+      refused ||
+        // The transaction coordinator took its time, and the group moved meanwhile.
+        misplaced(state, connection, groupId) ||
+        checkMembership(state, groupId, committer) ||
+        fenced(),
+    );
+  if (offsets()?.hasOpenTransaction(producerId, producerEpoch) === true) {
+    finish(KafkaErrorCode.NONE);
+    return;
+  }
+  // Asked only for the first offsets of a transaction: verified (v1) or added (v2).
+  const enlistment: Enlistment = {
+    transactionalId: committer.transactionalId,
+    producer: { producerId, producerEpoch },
+    participants: [{ kind: 'offsets', group: groupId }],
+    rules: version >= ADDING_VERSION ? 'v2' : 'v1',
+  };
+  state.gate.ask(connection.node, enlistment, (errorCode) => finish(answerOf(errorCode, version)));
 }
 
-/** Asked only for the first offsets of a transaction: verified (v1) or added (v2). */
-function joinTransaction(
-  state: BrokerState,
-  groupId: string,
-  { transactionalId, producerId, producerEpoch }: TransactionalCommitter,
-  version: number,
-): number {
-  const producer = { producerId, producerEpoch };
-  const participants = [{ kind: 'offsets', group: groupId } as const];
-  const errorCode =
-    version >= ADDING_VERSION
-      ? state.transactions.add(transactionalId, producer, participants, 'v2')
-      : state.transactions.verify(transactionalId, producer, participants);
-  if (errorCode === KafkaErrorCode.PRODUCER_FENCED) return KafkaErrorCode.INVALID_PRODUCER_EPOCH;
-  const isNews = errorCode === KafkaErrorCode.TRANSACTION_ABORTABLE && version < ABORTABLE_VERSION;
-  return isNews ? KafkaErrorCode.INVALID_TXN_STATE : errorCode;
+/** The transaction coordinator's answer as clients of the version know it. */
+function answerOf(errorCode: number, version: number): number {
+  switch (errorCode) {
+    case KafkaErrorCode.PRODUCER_FENCED:
+      return KafkaErrorCode.INVALID_PRODUCER_EPOCH;
+    case KafkaErrorCode.TRANSACTION_ABORTABLE:
+      return version < ABORTABLE_VERSION ? KafkaErrorCode.INVALID_TXN_STATE : errorCode;
+    case KafkaErrorCode.NETWORK_EXCEPTION:
+      return KafkaErrorCode.COORDINATOR_LOAD_IN_PROGRESS;
+    default:
+      return errorCode;
+  }
 }
 
 /** Rule 14: checked only when the request carries a member, and not refused amid a rebalance. */

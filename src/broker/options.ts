@@ -11,6 +11,12 @@ export interface BrokerOptions {
    */
   readonly coordinatorLoadMs?: number;
   /**
+   * How long the transaction coordinator takes to write a record of its log. Until then others that
+   * want something of the same transactional id are answered CONCURRENT_TRANSACTIONS, or displace
+   * each other on the way. Milliseconds, default 0: within the request.
+   */
+  readonly coordinatorAppendMs?: number;
+  /**
    * Whose rules hold: 1 those of Kafka 3.9, 2 those of Kafka 4.3 with the cluster feature
    * `transaction.version` 2 (KIP-890): an epoch for every transaction, and Produce 12 and
    * TxnOffsetCommit 5 add to the transaction what they write to. Clients with older requests get
@@ -73,6 +79,7 @@ export type BrokerSettings = Required<BrokerOptions>;
 export const BROKER_DEFAULTS: Omit<BrokerSettings, 'ports'> = Object.freeze({
   nodes: 1,
   coordinatorLoadMs: 5,
+  coordinatorAppendMs: 0,
   transactionVersion: 2,
   markerEpochs: 'newer',
   addRetryMs: 20,

@@ -55,6 +55,11 @@ export function serveProduce(table: ApiTable, state: BrokerState): void {
         const { write } = slot;
         if (write === null) continue;
         const { topic, partition, records, header } = write;
+        // The coordinator took its time, and the leader moved meanwhile.
+        if (partition.leader !== call.connection.node) {
+          slot.answer = refused(KafkaErrorCode.NOT_LEADER_OR_FOLLOWER);
+          continue;
+        }
         const rules = { ...topic, acks };
         slot.answer = partition.append(records, header, rules, state.ports.clock.now());
       }
@@ -129,23 +134,25 @@ function joinTransaction(state: BrokerState, joining: Joining): void {
   const deadline = state.ports.clock.monotonic() + addRetryMsMax;
   const attempt = () => {
     const asking = transactional.filter((slot) => needsCoordinator(state, slot, rules));
-    const errorCode =
-      asking.length === 0
-        ? KafkaErrorCode.NONE
-        : rules === 'v2'
-          ? state.transactions.add(transactionalId, producer, asking.map(participantOf), rules)
-          : state.transactions.verify(transactionalId, producer, asking.map(participantOf));
-    const isBusy = rules === 'v2' && errorCode === KafkaErrorCode.CONCURRENT_TRANSACTIONS;
-    if (isBusy && state.ports.clock.monotonic() < deadline) {
-      state.later(addRetryMs, attempt);
+    if (asking.length === 0) {
+      respond();
       return;
     }
-    if (errorCode !== KafkaErrorCode.NONE) {
-      const code = answerOf(errorCode, call.version);
-      const message = 'the partition is not part of the ongoing transaction';
-      for (const slot of asking) refuse(slot, refused(code, message));
-    }
-    respond();
+    const participants = asking.map(participantOf);
+    const enlistment = { transactionalId, producer, participants, rules };
+    state.gate.ask(call.connection.node, enlistment, (errorCode) => {
+      const isBusy = rules === 'v2' && errorCode === KafkaErrorCode.CONCURRENT_TRANSACTIONS;
+      if (isBusy && state.ports.clock.monotonic() < deadline) {
+        state.later(addRetryMs, attempt);
+        return;
+      }
+      if (errorCode !== KafkaErrorCode.NONE) {
+        const code = answerOf(errorCode, call.version);
+        const message = 'the partition is not part of the ongoing transaction';
+        for (const slot of asking) refuse(slot, refused(code, message));
+      }
+      respond();
+    });
   };
   attempt();
 }
@@ -173,6 +180,7 @@ function answerOf(errorCode: number, version: number): number {
       return version < ABORTABLE_VERSION ? KafkaErrorCode.INVALID_TXN_STATE : errorCode;
     case KafkaErrorCode.CONCURRENT_TRANSACTIONS:
       return version < ADDING_VERSION ? KafkaErrorCode.NOT_ENOUGH_REPLICAS : errorCode;
+    case KafkaErrorCode.NETWORK_EXCEPTION:
     case KafkaErrorCode.COORDINATOR_LOAD_IN_PROGRESS:
     case KafkaErrorCode.COORDINATOR_NOT_AVAILABLE:
     case KafkaErrorCode.NOT_COORDINATOR:

@@ -4,6 +4,7 @@ import type { Groups } from './groups.ts';
 import type { BrokerSettings } from './options.ts';
 import type { CoordinatorKind } from './placement.ts';
 import type { Topics } from './topics.ts';
+import type { TransactionGate } from './transaction-gate.ts';
 import type { TransactionCoordinator } from './transactions.ts';
 
 export interface NodeAddress {
@@ -19,6 +20,8 @@ export interface BrokerState {
   readonly topics: Topics;
   readonly groups: Groups;
   readonly transactions: TransactionCoordinator;
+  /** The way to it for leaders and group coordinators. */
+  readonly gate: TransactionGate;
   /** Those that are up. */
   nodes(): readonly NodeAddress[];
   isUp(node: number): boolean;

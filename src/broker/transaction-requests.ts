@@ -7,6 +7,7 @@ import { initProducerId } from '../kafka/protocol/init-producer-id.ts';
 import type { ApiTable, Connection } from './api-table.ts';
 import type { BrokerState } from './state.ts';
 import type { ClientRules, Participant } from './transaction-state.ts';
+import type { IdentityAnswer } from './transactions.ts';
 
 /** First versions whose clients understand PRODUCER_FENCED (KIP-588); older ones get 47. */
 const FENCED_VERSION = { initProducerId: 4, others: 2 };
@@ -33,9 +34,11 @@ export function serveTransactionRequests(table: ApiTable, state: BrokerState): v
       return;
     }
     const expected = producerId === NONE ? null : { producerId, producerEpoch };
-    const given = transactions.initProducerId(transactionalId, transactionTimeoutMs, expected);
-    const errorCode = forVersion(given.errorCode, version, FENCED_VERSION.initProducerId);
-    answer({ throttleTimeMs: 0, ...given, errorCode });
+    const asked = { transactionalId, timeoutMs: transactionTimeoutMs, expected };
+    transactions.initProducerId(asked, (given) => {
+      const errorCode = forVersion(given.errorCode, version, FENCED_VERSION.initProducerId);
+      answer({ throttleTimeMs: 0, ...given, errorCode });
+    });
   });
 
   table.serve(addPartitionsToTxn, (request, answer, { connection, version }) => {
@@ -53,7 +56,10 @@ export function serveTransactionRequests(table: ApiTable, state: BrokerState): v
         })),
       });
     const fault = misplaced(connection, transactionalId);
-    if (fault !== KafkaErrorCode.NONE) return respond(() => fault);
+    if (fault !== KafkaErrorCode.NONE) {
+      respond(() => fault);
+      return;
+    }
     const isUnknown = (topic: string, partition: number) =>
       state.topics.partition(topic, partition) === undefined;
     if (topics.some(({ name, partitions }) => partitions.some((each) => isUnknown(name, each)))) {
@@ -64,47 +70,49 @@ export function serveTransactionRequests(table: ApiTable, state: BrokerState): v
           : KafkaErrorCode.OPERATION_NOT_ATTEMPTED,
       );
     }
-    const errorCode = transactions.add(
-      transactionalId,
-      {
-        producerId: request.v3AndBelowProducerId,
-        producerEpoch: request.v3AndBelowProducerEpoch,
-      },
-      topics.flatMap(({ name, partitions }) =>
-        partitions.map((partition): Participant => ({ kind: 'partition', topic: name, partition })),
-      ),
-      'v1',
+    const producer = {
+      producerId: request.v3AndBelowProducerId,
+      producerEpoch: request.v3AndBelowProducerEpoch,
+    };
+    const participants = topics.flatMap(({ name, partitions }) =>
+      partitions.map((partition): Participant => ({ kind: 'partition', topic: name, partition })),
     );
-    respond(() => forVersion(errorCode, version, FENCED_VERSION.others));
+    transactions.add({ transactionalId, producer, participants, rules: 'v1' }, (errorCode) =>
+      respond(() => forVersion(errorCode, version, FENCED_VERSION.others)),
+    );
   });
 
   table.serve(addOffsetsToTxn, (request, answer, { connection, version }) => {
     const { transactionalId, producerId, producerEpoch, groupId } = request;
-    const errorCode =
-      misplaced(connection, transactionalId) ||
-      transactions.add(
-        transactionalId,
-        { producerId, producerEpoch },
-        [{ kind: 'offsets', group: groupId }],
-        'v1',
-      );
-    answer({
-      throttleTimeMs: 0,
-      errorCode: forVersion(errorCode, version, FENCED_VERSION.others),
-    });
+    const respond = (code: number) => {
+      const errorCode = forVersion(code, version, FENCED_VERSION.others);
+      answer({ throttleTimeMs: 0, errorCode });
+    };
+    const fault = misplaced(connection, transactionalId);
+    if (fault !== KafkaErrorCode.NONE) {
+      respond(fault);
+      return;
+    }
+    const producer = { producerId, producerEpoch };
+    const participants = [{ kind: 'offsets', group: groupId } as const];
+    transactions.add({ transactionalId, producer, participants, rules: 'v1' }, respond);
   });
 
   table.serve(endTxn, (request, answer, { connection, version }) => {
     const { transactionalId, producerId, producerEpoch } = request;
     const rules: ClientRules = version >= BUMPING_VERSION ? 'v2' : 'v1';
     const result = request.committed ? 'commit' : 'abort';
-    const fault = misplaced(connection, transactionalId);
-    const ended =
-      fault === KafkaErrorCode.NONE
-        ? transactions.end(transactionalId, { producerId, producerEpoch }, result, rules)
-        : { errorCode: fault, producerId: NONE, producerEpoch: NONE };
-    const errorCode = forVersion(ended.errorCode, version, FENCED_VERSION.others);
-    answer({ throttleTimeMs: 0, ...ended, errorCode });
+    const respond = (ended: IdentityAnswer) => {
+      const errorCode = forVersion(ended.errorCode, version, FENCED_VERSION.others);
+      answer({ throttleTimeMs: 0, ...ended, errorCode });
+    };
+    const errorCode = misplaced(connection, transactionalId);
+    if (errorCode !== KafkaErrorCode.NONE) {
+      respond({ errorCode, producerId: NONE, producerEpoch: NONE });
+      return;
+    }
+    const producer = { producerId, producerEpoch };
+    transactions.end({ transactionalId, producer, result, rules }, respond);
   });
 }
 

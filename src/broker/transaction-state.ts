@@ -72,6 +72,11 @@ export interface Transaction {
   startedAt: number;
   changedAt: number;
   expiry: Timer | null;
+  /**
+   * While a record of the transaction log is being written: what becomes of it when the coordinator
+   * moves meanwhile.
+   */
+  pending: (() => void) | null;
 }
 
 export function newTransaction(transactionalId: string, producerId: number): Transaction {
@@ -89,6 +94,7 @@ export function newTransaction(transactionalId: string, producerId: number): Tra
     startedAt: -1,
     changedAt: -1,
     expiry: null,
+    pending: null,
   };
 }
 
@@ -125,8 +131,13 @@ export function isExhausted(epoch: number): boolean {
 }
 
 /** The outcome stands and is being told to the participants. */
-export function isPrepared(transaction: Transaction): boolean {
-  return transaction.state === 'PrepareCommit' || transaction.state === 'PrepareAbort';
+export function isPrepared({ state }: Transaction): boolean {
+  return state === 'PrepareCommit' || state === 'PrepareAbort';
+}
+
+/** A step is being taken: from Prepare on the one to Complete. */
+export function isPending(transaction: Transaction): boolean {
+  return transaction.pending !== null || isPrepared(transaction);
 }
 
 export function prepareOf(result: TransactionResult): 'PrepareCommit' | 'PrepareAbort' {

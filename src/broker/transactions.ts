@@ -14,18 +14,24 @@
  *     producer id when the epoch is exhausted; a client that repeats itself is known by the epoch
  *     before the present one (rule 7). Which rules hold is said by the version of the request; what
  *     the coordinator does by itself follows the version of the broker.
- * I5. After a move everything is as the transaction log has it (rule 17): a transaction in Prepare
+ * I5. A step is written to the transaction log before it is answered; with `coordinatorAppendMs` that
+ *     takes time, and others have to wait. When the coordinator moves meanwhile, the step may be in
+ *     the log or not, and its caller is told NOT_COORDINATOR either way.
+ * I6. After a move everything is as the transaction log has it (rule 17): a transaction in Prepare
  *     goes on with all its markers, those that the coordinator before has written included.
  */
 import { KafkaErrorCode } from '../kafka/protocol/error-codes.ts';
 import type { Ports, Timer } from '../ports.ts';
 import type { Marker, TransactionResult } from './batch-header.ts';
 import { type MarkerOutcome, MarkerWriter, type Sending } from './markers.ts';
+import { checkOwner, decideEndV1, decideEndV2, decideInit } from './transaction-decisions.ts';
 import {
+  type Changes,
   type ClientRules,
   completeOf,
   EPOCH_MAX,
   isExhausted,
+  isPending,
   isPrepared,
   keyOf,
   NO_EPOCH,
@@ -48,6 +54,8 @@ export interface CoordinatorOptions {
   readonly transactionVersion: 1 | 2;
   /** Mean delay between EndTxn and a marker; each marker takes between none and twice of it. */
   readonly markerDelayMs: number;
+  /** For each record of the transaction log; 0 writes within the request. */
+  readonly coordinatorAppendMs: number;
   readonly transactionTimeoutMaxMs: number;
   mark(participant: Participant, marker: Marker): MarkerOutcome;
   /** Why no coordinator can answer for the id now: an error code, or 0. */
@@ -63,6 +71,14 @@ export interface TransactionView extends ProducerIdentity {
   readonly timeoutMs: number;
   /** -1 outside of a transaction. */
   readonly startedAt: number;
+}
+
+/** What a leader or a client wants of a transaction. */
+export interface Enlistment {
+  readonly transactionalId: string;
+  readonly producer: ProducerIdentity;
+  readonly participants: readonly Participant[];
+  readonly rules: ClientRules;
 }
 
 export class TransactionCoordinator {
@@ -93,80 +109,108 @@ export class TransactionCoordinator {
 
   /** `expected` is the identity that the caller believes it has (KIP-360), null for none. */
   initProducerId(
-    transactionalId: string,
-    timeoutMs: number,
-    expected: ProducerIdentity | null,
-  ): IdentityAnswer {
-    if (transactionalId === '') return refused(KafkaErrorCode.INVALID_REQUEST);
+    request: {
+      readonly transactionalId: string;
+      readonly timeoutMs: number;
+      readonly expected: ProducerIdentity | null;
+    },
+    answer: (answer: IdentityAnswer) => void,
+  ): void {
+    const { transactionalId, timeoutMs, expected } = request;
+    if (transactionalId === '') {
+      answer(refused(KafkaErrorCode.INVALID_REQUEST));
+      return;
+    }
     if (timeoutMs <= 0 || timeoutMs > this.#options.transactionTimeoutMaxMs) {
-      return refused(KafkaErrorCode.INVALID_TRANSACTION_TIMEOUT);
+      answer(refused(KafkaErrorCode.INVALID_TRANSACTION_TIMEOUT));
+      return;
     }
     const transaction = this.#transactions.get(transactionalId) ?? this.#create(transactionalId);
-    if (isPrepared(transaction)) return refused(KafkaErrorCode.CONCURRENT_TRANSACTIONS);
-    if (expected !== null && !mayInit(transaction, expected)) {
-      return refused(KafkaErrorCode.PRODUCER_FENCED);
+    const decision = decideInit(transaction, expected);
+    if (typeof decision === 'number') {
+      answer(refused(decision));
+      return;
     }
-    if (transaction.state === 'Ongoing') {
+    if (decision === 'fence') {
       // The caller tries again until the fenced transaction's markers are written (rule 5).
-      this.#fence(transaction);
-      return refused(KafkaErrorCode.CONCURRENT_TRANSACTIONS);
+      this.#fence(transaction, ({ errorCode }) =>
+        answer(refused(errorCode || KafkaErrorCode.CONCURRENT_TRANSACTIONS)),
+      );
+      return;
     }
-    return this.#giveEpoch(transaction, timeoutMs, expected);
+    const current = transaction.producerEpoch;
+    const lastEpoch = expected === null ? NO_EPOCH : current;
+    const changes: Readonly<Record<typeof decision, () => Changes>> = {
+      rotate: () => ({ producerId: this.newProducerId(), producerEpoch: 0, lastEpoch }),
+      bump: () => ({ producerEpoch: current + 1, lastEpoch }),
+      repeat: () => ({}),
+    };
+    const step = () => {
+      this.#transit(transaction, 'Empty', changes[decision]());
+      transaction.timeoutMs = timeoutMs;
+      return identified(transaction);
+    };
+    this.#write(transaction, step, (given) => answer(given));
   }
 
   /** AddPartitionsToTxn and AddOffsetsToTxn (v1), or the first write to a participant (v2). */
-  add(
-    transactionalId: string,
-    producer: ProducerIdentity,
-    participants: readonly Participant[],
-    rules: ClientRules,
-  ): number {
-    const fault = this.#options.fault(transactionalId);
-    if (fault !== KafkaErrorCode.NONE) return fault;
+  add(enlistment: Enlistment, answer: (errorCode: number) => void): void {
+    const { transactionalId, participants, rules } = enlistment;
     const transaction = this.#transactions.get(transactionalId);
-    // After a rotation the client has an id that is not given before Complete, so Kafka 4 asks for
-    // a pending step first.
-    const pendingFirst = this.#options.transactionVersion === 2;
-    if (pendingFirst && transaction !== undefined && isPrepared(transaction)) {
-      return KafkaErrorCode.CONCURRENT_TRANSACTIONS;
+    const errorCode = this.#mayAdd(transaction, enlistment);
+    if (transaction === undefined || errorCode !== KafkaErrorCode.NONE) {
+      answer(errorCode);
+      return;
     }
-    const errorCode = checkOwner(transactionalId, transaction, producer);
-    if (transaction === undefined || errorCode !== KafkaErrorCode.NONE) return errorCode;
-    if (isPrepared(transaction)) return KafkaErrorCode.CONCURRENT_TRANSACTIONS;
     const isOngoing = transaction.state === 'Ongoing';
     if (isOngoing && participants.every((each) => transaction.participants.has(keyOf(each)))) {
-      return KafkaErrorCode.NONE;
+      answer(KafkaErrorCode.NONE);
+      return;
     }
-    this.#transit(transaction, 'Ongoing', { rules });
-    if (!isOngoing) {
-      transaction.startedAt = this.#options.ports.clock.now();
-      this.#expireAfter(transaction, transaction.timeoutMs);
-    }
-    for (const participant of participants) {
-      transaction.participants.set(keyOf(participant), participant);
-    }
-    return KafkaErrorCode.NONE;
+    const startedAt = this.#options.ports.clock.now();
+    const step = () => {
+      this.#transit(transaction, 'Ongoing', { rules });
+      if (!isOngoing) {
+        transaction.startedAt = startedAt;
+        this.#expireAfter(transaction, transaction.timeoutMs);
+      }
+      for (const participant of participants) {
+        transaction.participants.set(keyOf(participant), participant);
+      }
+      return { ...NO_IDENTITY, errorCode: KafkaErrorCode.NONE };
+    };
+    this.#write(transaction, step, (written) => answer(written.errorCode));
   }
 
   /** EndTxn; the answer names the producer's next identity by the rules of v2, none by v1's. */
   end(
-    transactionalId: string,
-    producer: ProducerIdentity,
-    result: TransactionResult,
-    rules: ClientRules,
-  ): IdentityAnswer {
+    request: {
+      readonly transactionalId: string;
+      readonly producer: ProducerIdentity;
+      readonly result: TransactionResult;
+      readonly rules: ClientRules;
+    },
+    answer: (answer: IdentityAnswer) => void,
+  ): void {
+    const { transactionalId, producer, result, rules } = request;
     const transaction = this.#transactions.get(transactionalId);
-    return rules === 'v2'
-      ? this.#endV2(transactionalId, transaction, producer, result)
-      : refused(this.#endV1(transactionalId, transaction, producer, result));
+    const decide = rules === 'v2' ? decideEndV2 : decideEndV1;
+    const decision = decide(transactionalId, transaction, producer, result);
+    if (typeof decision === 'number') {
+      answer(refused(decision));
+      return;
+    }
+    if (decision === 'repeat') {
+      answer(identified(transaction!));
+      return;
+    }
+    this.#prepare(transaction!, result, rules, (ended) =>
+      answer(rules === 'v2' ? ended : refused(ended.errorCode)),
+    );
   }
 
-  /** Whether a participant is in the ongoing transaction (KIP-890, part 1; rule 8). */
-  verify(
-    transactionalId: string,
-    producer: ProducerIdentity,
-    participants: readonly Participant[],
-  ): number {
+  /** Whether the participants are in the ongoing transaction (KIP-890, part 1; rule 8). */
+  verify({ transactionalId, producer, participants }: Omit<Enlistment, 'rules'>): number {
     const fault = this.#options.fault(transactionalId);
     if (fault !== KafkaErrorCode.NONE) return fault;
     const transaction = this.#transactions.get(transactionalId);
@@ -195,7 +239,7 @@ export class TransactionCoordinator {
     for (const [transactionalId, transaction] of this.#transactions) {
       const { state, changedAt } = transaction;
       const isIdle = state === 'Empty' || state === 'CompleteCommit' || state === 'CompleteAbort';
-      if (!isIdle || changedAt > until) continue;
+      if (!isIdle || transaction.pending !== null || changedAt > until) continue;
       this.#transit(transaction, 'Dead');
       this.#transactions.delete(transactionalId);
     }
@@ -206,6 +250,7 @@ export class TransactionCoordinator {
     for (const transaction of this.#transactions.values()) {
       const { transactionalId } = transaction;
       if (!belongs(transactionalId)) continue;
+      transaction.pending?.();
       this.#sendings.get(transactionalId)?.disown();
       this.#sendings.delete(transactionalId);
       this.#cancelExpiry(transaction);
@@ -229,135 +274,60 @@ export class TransactionCoordinator {
     return transaction;
   }
 
-  #giveEpoch(
-    transaction: Transaction,
-    timeoutMs: number,
-    expected: ProducerIdentity | null,
-  ): IdentityAnswer {
-    const current = transaction.producerEpoch;
-    const claimed = expected?.producerEpoch ?? null;
-    if (isExhausted(current) && (claimed === null || claimed === current)) {
-      this.#transit(transaction, 'Empty', {
-        producerId: this.newProducerId(),
-        producerEpoch: 0,
-        lastEpoch: claimed === null ? NO_EPOCH : current,
-      });
-    } else if (isExhausted(current)) {
-      return refused(KafkaErrorCode.UNKNOWN_SERVER_ERROR);
-    } else if (claimed === null || current === NO_EPOCH || claimed === current) {
-      const lastEpoch = claimed === null ? NO_EPOCH : current;
-      this.#transit(transaction, 'Empty', { producerEpoch: current + 1, lastEpoch });
-    } else if (claimed === transaction.lastEpoch) {
-      // A repeat whose first answer was lost; nobody else came between, or lastEpoch were none.
-      this.#transit(transaction, 'Empty');
-    } else {
-      return refused(KafkaErrorCode.PRODUCER_FENCED);
-    }
-    transaction.timeoutMs = timeoutMs;
-    return identified(transaction);
-  }
-
-  #endV1(
-    transactionalId: string,
-    transaction: Transaction | undefined,
-    producer: ProducerIdentity,
-    result: TransactionResult,
-  ): number {
-    const errorCode = checkOwner(transactionalId, transaction, producer);
-    if (transaction === undefined || errorCode !== KafkaErrorCode.NONE) return errorCode;
-    if (isPrepared(transaction)) return KafkaErrorCode.CONCURRENT_TRANSACTIONS;
-    if (transaction.state === 'Ongoing') {
-      this.#prepare(transaction, result, 'v1');
-      return KafkaErrorCode.NONE;
-    }
-    // A repeat whose first answer was lost (rule 4).
-    return transaction.state === completeOf(result)
-      ? KafkaErrorCode.NONE
-      : KafkaErrorCode.INVALID_TXN_STATE;
-  }
-
-  /**
-   * With `again` for the epoch before the present one and `now` for the present one:
-   *
-   *                   abort, again   abort, now   commit, again   commit, now
-   *   Empty           fenced         bump         fenced          invalid
-   *   CompleteAbort   repeat         bump         invalid         invalid
-   *   CompleteCommit  invalid        bump         repeat          invalid
-   */
-  #endV2(
-    transactionalId: string,
-    transaction: Transaction | undefined,
-    producer: ProducerIdentity,
-    result: TransactionResult,
-  ): IdentityAnswer {
-    if (transactionalId === '') return refused(KafkaErrorCode.INVALID_REQUEST);
-    if (transaction === undefined) return refused(KafkaErrorCode.INVALID_PRODUCER_ID_MAPPING);
-    if (isPrepared(transaction)) return refused(KafkaErrorCode.CONCURRENT_TRANSACTIONS);
-    const isComplete =
-      transaction.state === 'CompleteCommit' || transaction.state === 'CompleteAbort';
-    const afterRotation =
-      transaction.previousProducerId === producer.producerId &&
-      producer.producerEpoch === EPOCH_MAX - 1 &&
-      transaction.producerEpoch === 0;
-    const isRepeat = afterRotation || transaction.producerEpoch === producer.producerEpoch + 1;
-    if (transaction.producerId !== producer.producerId && !afterRotation) {
-      return refused(KafkaErrorCode.INVALID_PRODUCER_ID_MAPPING);
-    }
-    if (transaction.producerEpoch !== producer.producerEpoch && !(isComplete && isRepeat)) {
-      return refused(KafkaErrorCode.PRODUCER_FENCED);
-    }
-    if (isRepeat) {
-      return transaction.state === completeOf(result)
-        ? identified(transaction)
-        : refused(KafkaErrorCode.INVALID_TXN_STATE);
-    }
-    // An abort of nothing: the client cannot know whether its first write reached the coordinator.
-    if (transaction.state !== 'Ongoing' && result === 'commit') {
-      return refused(KafkaErrorCode.INVALID_TXN_STATE);
-    }
-    return this.#prepare(transaction, result, 'v2');
+  #mayAdd(transaction: Transaction | undefined, { transactionalId, producer }: Enlistment): number {
+    const fault = this.#options.fault(transactionalId);
+    if (fault !== KafkaErrorCode.NONE) return fault;
+    const pending =
+      transaction !== undefined && isPending(transaction)
+        ? KafkaErrorCode.CONCURRENT_TRANSACTIONS
+        : KafkaErrorCode.NONE;
+    const owner = checkOwner(transactionalId, transaction, producer);
+    // After a rotation the client has an id that is not given before Complete, so Kafka 4 asks for
+    // a pending step first.
+    return this.#options.transactionVersion === 2 ? pending || owner : owner || pending;
   }
 
   /** Rules 5 and 6: bump, then abort under the bumped epoch. */
-  #fence(transaction: Transaction): void {
+  #fence(transaction: Transaction, answer: (answer: IdentityAnswer) => void): void {
     if (transaction.state !== 'Ongoing') return;
-    this.#transit(transaction, 'PrepareEpochFence');
-    if (this.#options.transactionVersion === 2) {
-      this.#prepare(transaction, 'abort', 'v2');
+    if (transaction.pending !== null) {
+      // Of a time-out: it is looked for again when the step is written.
+      this.#expireAfter(transaction, this.#options.coordinatorAppendMs);
       return;
     }
-    transaction.producerEpoch = Math.min(transaction.producerEpoch + 1, EPOCH_MAX);
-    transaction.lastEpoch = NO_EPOCH;
-    this.#prepare(transaction, 'abort', 'v1');
+    const rules = this.#options.transactionVersion === 2 ? 'v2' : 'v1';
+    this.#prepare(transaction, 'abort', rules, answer, 'fence');
   }
 
   #prepare(
     transaction: Transaction,
     result: TransactionResult,
     rules: ClientRules,
-  ): IdentityAnswer {
+    answer: (answer: IdentityAnswer) => void,
+    cause: 'request' | 'fence' = 'request',
+  ): void {
     const epoch = transaction.producerEpoch;
-    this.#transit(
-      transaction,
-      prepareOf(result),
-      rules === 'v1'
-        ? { rules }
-        : {
-            rules,
-            producerEpoch: Math.min(epoch + 1, EPOCH_MAX),
-            lastEpoch: epoch,
-            nextProducerId: isExhausted(epoch) ? this.newProducerId() : NO_ID,
-          },
-    );
-    this.#cancelExpiry(transaction);
-    this.#tell(transaction, result);
-    const { producerId, producerEpoch, nextProducerId } = transaction;
-    const rotates = nextProducerId !== NO_ID;
-    return {
-      errorCode: KafkaErrorCode.NONE,
-      producerId: rotates ? nextProducerId : producerId,
-      producerEpoch: rotates ? 0 : producerEpoch,
+    const bumped = Math.min(epoch + 1, EPOCH_MAX);
+    const step = () => {
+      if (cause === 'fence') this.#transit(transaction, 'PrepareEpochFence');
+      let changes: Changes = { rules };
+      if (rules === 'v2') {
+        const nextProducerId = isExhausted(epoch) ? this.newProducerId() : NO_ID;
+        changes = { rules, producerEpoch: bumped, lastEpoch: epoch, nextProducerId };
+      } else if (cause === 'fence') {
+        changes = { rules, producerEpoch: bumped, lastEpoch: NO_EPOCH };
+      }
+      this.#transit(transaction, prepareOf(result), changes);
+      this.#cancelExpiry(transaction);
+      const { producerId, producerEpoch, nextProducerId } = transaction;
+      return nextProducerId === NO_ID
+        ? { errorCode: KafkaErrorCode.NONE, producerId, producerEpoch }
+        : { errorCode: KafkaErrorCode.NONE, producerId: nextProducerId, producerEpoch: 0 };
     };
+    this.#write(transaction, step, (ended) => {
+      if (ended.errorCode === KafkaErrorCode.NONE) this.#tell(transaction, result);
+      answer(ended);
+    });
   }
 
   #tell(transaction: Transaction, result: TransactionResult): void {
@@ -365,9 +335,15 @@ export class TransactionCoordinator {
     const coordinatorEpoch = this.#options.epochOf(transactionalId);
     const marker: Marker = { producerId, producerEpoch, result, coordinatorEpoch, rules };
     const participants = [...transaction.participants.values()];
-    const sending = this.#markers.send(marker, participants, () =>
-      this.#complete(transaction, result),
-    );
+    const complete = () => {
+      if (coordinatorEpoch !== this.#options.epochOf(transactionalId)) return;
+      this.#complete(transaction, result);
+    };
+    const { coordinatorAppendMs } = this.#options;
+    const sending = this.#markers.send(marker, participants, () => {
+      if (coordinatorAppendMs === 0) complete();
+      else this.#after(coordinatorAppendMs, complete);
+    });
     this.#sendings.set(transactionalId, sending);
   }
 
@@ -394,19 +370,40 @@ export class TransactionCoordinator {
     transaction.startedAt = -1;
   }
 
+  /** Writes a step to the transaction log (I5): takes it, and answers with what it gave. */
+  #write(
+    transaction: Transaction,
+    step: () => IdentityAnswer,
+    answer: (answer: IdentityAnswer) => void,
+  ): void {
+    const { coordinatorAppendMs, ports } = this.#options;
+    if (coordinatorAppendMs === 0) {
+      answer(step());
+      return;
+    }
+    const timer = this.#after(coordinatorAppendMs, () => {
+      transaction.pending = null;
+      answer(step());
+    });
+    transaction.pending = () => {
+      this.#cancel(timer);
+      transaction.pending = null;
+      if (ports.random.fraction() < 0.5) step();
+      answer(refused(KafkaErrorCode.NOT_COORDINATOR));
+    };
+  }
+
   #expireAfter(transaction: Transaction, delayMs: number): void {
-    transaction.expiry = this.#after(delayMs, () => this.#fence(transaction));
+    transaction.expiry = this.#after(delayMs, () => this.#fence(transaction, () => {}));
   }
 
   #cancelExpiry(transaction: Transaction): void {
     if (transaction.expiry === null) return;
-    transaction.expiry.cancel();
-    this.#timers.delete(transaction.expiry);
+    this.#cancel(transaction.expiry);
     transaction.expiry = null;
   }
 
-  #transit(transaction: Transaction, ...step: TransitStep): void {
-    const [next, changes] = step;
+  #transit(transaction: Transaction, next: TransactionState, changes: Changes = {}): void {
     transit(transaction, next, this.#options.ports.clock.now(), changes);
   }
 
@@ -418,37 +415,19 @@ export class TransactionCoordinator {
     this.#timers.add(timer);
     return timer;
   }
+
+  #cancel(timer: Timer): void {
+    timer.cancel();
+    this.#timers.delete(timer);
+  }
 }
 
-type TransitStep = [next: TransactionState, changes?: Parameters<typeof transit>[3]];
+const NO_IDENTITY = { producerId: NO_ID, producerEpoch: NO_EPOCH } as const;
 
 function refused(errorCode: number): IdentityAnswer {
-  return { errorCode, producerId: NO_ID, producerEpoch: NO_EPOCH };
+  return { errorCode, ...NO_IDENTITY };
 }
 
 function identified({ producerId, producerEpoch }: Transaction): IdentityAnswer {
   return { errorCode: KafkaErrorCode.NONE, producerId, producerEpoch };
-}
-
-/** A claimed producer id is the present one, or the one before with nothing left to bump. */
-function mayInit(transaction: Transaction, { producerId, producerEpoch }: ProducerIdentity) {
-  return (
-    transaction.producerEpoch === NO_EPOCH ||
-    producerId === transaction.producerId ||
-    (producerId === transaction.previousProducerId && isExhausted(producerEpoch))
-  );
-}
-
-function checkOwner(
-  transactionalId: string,
-  transaction: Transaction | undefined,
-  producer: ProducerIdentity,
-): number {
-  if (transactionalId === '') return KafkaErrorCode.INVALID_REQUEST;
-  if (transaction === undefined || transaction.producerId !== producer.producerId) {
-    return KafkaErrorCode.INVALID_PRODUCER_ID_MAPPING;
-  }
-  return transaction.producerEpoch === producer.producerEpoch
-    ? KafkaErrorCode.NONE
-    : KafkaErrorCode.PRODUCER_FENCED;
 }

@@ -75,6 +75,10 @@ export class Client {
     return answer.topics[0]!.errorCode;
   }
 
+  postInit(transactionalId: string) {
+    return this.post(initProducerId, 4, { transactionalId, transactionTimeoutMs: 10_000 });
+  }
+
   init(transactionalId: string | null, expected?: Producer, timeoutMs = 10_000, version = 4) {
     return this.ask(initProducerId, version, {
       transactionalId,
@@ -119,9 +123,15 @@ export class Client {
 
   /** EndTxn by the rules of v2: the answer has the next identity. */
   endV2(transactionalId: string, producer: Producer, result: 'commit' | 'abort') {
+    const { answers } = this.postEndV2(transactionalId, producer, result);
+    if (answers.length !== 1) throw new Error(`EndTxn: ${answers.length} answers`);
+    return answers[0]!;
+  }
+
+  postEndV2(transactionalId: string, producer: Producer, result: 'commit' | 'abort') {
     const { producerId, producerEpoch } = producer;
     const committed = result === 'commit';
-    return this.ask(endTxn, 5, { transactionalId, producerId, producerEpoch, committed });
+    return this.post(endTxn, 5, { transactionalId, producerId, producerEpoch, committed });
   }
 
   /** Produces one batch to one partition. */
@@ -225,6 +235,23 @@ export class Client {
     return batches.map((each) =>
       each.kind === 'data' ? each.values.join(' ') : `${each.kind}@${each.epoch}`,
     );
+  }
+
+  postTxnOffsetCommit(
+    transactionalId: string,
+    { producerId, producerEpoch }: Producer,
+    groupId: string,
+    committedOffset: number,
+    version: number,
+  ) {
+    const partitions = [{ partitionIndex: 0, committedOffset, committedMetadata: '' }];
+    return this.post(txnOffsetCommit, version, {
+      transactionalId,
+      groupId,
+      producerId,
+      producerEpoch,
+      topics: [{ name: 'in', partitions }],
+    });
   }
 
   txnOffsetCommit(

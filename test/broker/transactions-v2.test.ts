@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
+import type { BrokerOptions } from '../../src/broker/options.ts';
 import { KafkaErrorCode as Code } from '../../src/kafka/protocol/error-codes.ts';
-import { type Client, type Producer, stage } from './client.ts';
+import { Client, type Producer, stage } from './client.ts';
 
 const ID = 'app-in-0';
 const RECORD = { values: ['a'], sequence: 0 };
@@ -241,5 +242,99 @@ describe('transactions v2', () => {
     const next = client.init(ID);
     expect(next).toMatchObject({ errorCode: 0, producerEpoch: 1 });
     expect(next.producerId).not.toBe(producer.producerId);
+  });
+});
+
+describe('a coordinator that takes its time to write', () => {
+  const APPEND_MS = 10;
+
+  /** The producer comes late, too. */
+  function initiated(options: Partial<BrokerOptions> = {}, seed = 1) {
+    const { coordinatorAppendMs = APPEND_MS } = options;
+    const staged = stage({ ...options, coordinatorAppendMs }, seed);
+    const { client, ports } = staged;
+    client.createTopic('t', 2);
+    client.createTopic('in');
+    const asked = client.postInit(ID);
+    ports.advance(coordinatorAppendMs);
+    return { ...staged, producer: asked.answers[0]! };
+  }
+
+  function codesOf(later: ReturnType<Client['postProduceV2']>) {
+    const answer = later.answers[0]?.responses[0];
+    return answer?.partitionResponses.map((each) => each.errorCode) ?? null;
+  }
+
+  test('answers when it has written, and makes everybody else wait', () => {
+    const { client, ports, producer } = initiated();
+    const first = client.postProduceV2(ID, producer, 't', [0], RECORD);
+    expect(codesOf(first)).toBeNull();
+    expect(client.init(ID).errorCode).toBe(Code.CONCURRENT_TRANSACTIONS);
+    expect(client.endV2(ID, producer, 'abort').errorCode).toBe(Code.CONCURRENT_TRANSACTIONS);
+    ports.advance(APPEND_MS);
+    expect(codesOf(first)).toEqual([0]);
+    expect(client.log('t')).toEqual(['a']);
+  });
+
+  test('lets two first requests of a transaction displace each other on the way', () => {
+    const { broker, client, ports, producer } = initiated();
+    const other = new Client(broker);
+    const third = new Client(broker);
+    const first = client.postProduceV2(ID, producer, 't', [0], RECORD);
+    const second = other.postProduceV2(ID, producer, 't', [1], RECORD);
+    const commit = third.postTxnOffsetCommit(ID, producer, 'g', 7, 5);
+    // The commit took the place of the second Produce, which is to be sent again.
+    expect(codesOf(second)).toEqual([Code.NOT_ENOUGH_REPLICAS]);
+    ports.advance(APPEND_MS);
+    expect(codesOf(first)).toEqual([0]);
+    expect(commit.answers).toEqual([]);
+    ports.advance(APPEND_MS);
+    expect(commit.answers[0]!.topics[0]!.partitions[0]!.errorCode).toBe(Code.NONE);
+  });
+
+  test('is asked again by the broker when it was busy with another first request', () => {
+    const { broker, ports, producer } = initiated({ nodes: 2 });
+    const clients = [new Client(broker, 'x', 0), new Client(broker, 'x', 1)] as const;
+    const [first, second] = clients.map((client, index) =>
+      client.postProduceV2(ID, producer, 't', [index], RECORD),
+    );
+    ports.advance(APPEND_MS);
+    expect([codesOf(first!), codesOf(second!)]).toEqual([[0], null]);
+    ports.advance(20);
+    expect(codesOf(second!)).toEqual([0]);
+  });
+
+  test('that moves while it writes answers NOT_COORDINATOR, and has written or not', () => {
+    const states = new Set<string>();
+    for (let seed = 1; seed <= 20; seed++) {
+      const { broker, client, ports, producer } = initiated({}, seed);
+      const first = client.postProduceV2(ID, producer, 't', [0], RECORD);
+      ports.advance(APPEND_MS);
+      expect(codesOf(first)).toEqual([0]);
+      const ending = client.postEndV2(ID, producer, 'commit');
+      broker.moveCoordinator('transaction', ID);
+      expect(ending.answers[0]!.errorCode).toBe(Code.NOT_COORDINATOR);
+      const wasWritten = broker.listTransactions()[0]!.state === 'PrepareCommit';
+      states.add(String(wasWritten));
+      ports.advance(100);
+      // A repeat of the same result is right in either case.
+      const again = client.postEndV2(ID, producer, 'commit');
+      ports.advance(100);
+      expect(again.answers[0]!).toMatchObject({ errorCode: 0, producerEpoch: 1 });
+      expect(client.log('t')).toEqual(['a', 'commit@1']);
+    }
+    expect(states.size).toBe(2);
+  });
+
+  test('has not run out of time while it writes the end', () => {
+    const { client, ports, producer } = initiated({ coordinatorAppendMs: 50 });
+    const first = client.postProduceV2(ID, producer, 't', [0], RECORD);
+    ports.advance(50);
+    expect(codesOf(first)).toEqual([0]);
+    ports.advance(9_970);
+    const ending = client.postEndV2(ID, producer, 'commit');
+    ports.advance(200);
+    expect(ending.answers[0]!.errorCode).toBe(Code.NONE);
+    expect(client.log('t')).toEqual(['a', 'commit@1']);
   });
 });
