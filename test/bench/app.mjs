@@ -36,7 +36,7 @@ const workloads = {
       mapValues((v) => v.toUpperCase()),
       sink(),
     ),
-  w1: (app) => lines(app).pipe(count({ name: 'store', key: text }), mapValues(String), sink()),
+  w1: (app) => lines(app).pipe(count({ name: 'count', key: text }), mapValues(String), sink()),
   w2: (app) =>
     lines(app).pipe(
       flatMapValues((v) => v.split(' ')),

@@ -30,9 +30,12 @@ function peakMegabytes(pid) {
   return line === null ? 0 : Math.round(Number(line[1]) / 1024);
 }
 
-const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+export const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Starts an application; `running` resolves with the time in its RUNNING line. */
+/**
+ * Starts an application; `running` resolves with the time in its RUNNING line, `restores` gives its
+ * lines on restores so far.
+ */
 export function startApplication(command, options, log) {
   const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]);
   const child = spawn(command[0], [...command.slice(1), ...args], {
@@ -57,6 +60,7 @@ export function startApplication(command, options, log) {
     err = (err + piece).slice(-4_000);
     log(String(piece));
   });
+  const restores = [];
   const running = new Promise((resolve, reject) => {
     child.stdout.on('data', (piece) => {
       pending += piece;
@@ -64,6 +68,7 @@ export function startApplication(command, options, log) {
         const line = pending.slice(0, end);
         pending = pending.slice(end + 1);
         if (line.includes('"RUNNING"')) resolve(JSON.parse(line).t);
+        if (line.includes('"restore')) restores.push(JSON.parse(line));
       }
     });
     ended.then(() => reject(new BenchFailed(`the application ended before RUNNING:\n${err}`)));
@@ -73,6 +78,7 @@ export function startApplication(command, options, log) {
     pid: child.pid,
     begun,
     running,
+    restores: () => restores,
     ended: () => (gone ? err || 'no reason given' : null),
     async stop() {
       if (!gone) child.kill('SIGTERM');
@@ -94,8 +100,8 @@ export async function openAdmin(bootstrap) {
 }
 
 /** Resolves when every partition has a leader; kafkajs itself gives up on a broker that is busy. */
-export async function createTopic(admin, topic) {
-  const configEntries = [{ name: 'retention.ms', value: '-1' }];
+export async function createTopic(admin, topic, configs = []) {
+  const configEntries = [{ name: 'retention.ms', value: '-1' }, ...configs];
   await admin.createTopics({
     waitForLeaders: false,
     topics: [{ topic, numPartitions: PARTITIONS, replicationFactor: 1, configEntries }],
@@ -115,6 +121,25 @@ export async function createTopic(admin, topic) {
 export async function deleteTopics(admin, prefix) {
   const topics = (await admin.listTopics()).filter((topic) => topic.startsWith(prefix));
   if (topics.length > 0) await admin.deleteTopics({ topics });
+}
+
+/** Commits the beginning of an empty topic, as a step with nothing read would. */
+export async function beginAt(admin, groupId, topic) {
+  const partitions = Array.from({ length: PARTITIONS }, (_, partition) => ({
+    partition,
+    offset: '0',
+  }));
+  await admin.setOffsets({ groupId, topic, partitions });
+}
+
+/** Rows a second, from the first restore that began to the last that ended. */
+export function restored(lines, rows) {
+  const begins = lines.filter((line) => 'restoreStart' in line);
+  const ends = lines.filter((line) => 'restoreEnd' in line);
+  const count = ends.reduce((sum, line) => sum + line.restored, 0);
+  if (count < rows) throw new BenchFailed(`${count} of ${rows} rows were restored`);
+  const restoreMs = Math.max(...ends.map(({ t }) => t)) - Math.min(...begins.map(({ t }) => t));
+  return { restoreMs, rowsPerSecond: (rows * 1000) / Math.max(1, restoreMs) };
 }
 
 /** Records of the input that committed steps have read; 0 while the coordinator cannot be asked. */

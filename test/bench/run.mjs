@@ -8,11 +8,14 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import {
+  beginAt,
   cpuSeconds,
   createTopic,
   deleteTopics,
   drain,
   openAdmin,
+  pause,
+  restored,
   startApplication,
 } from './measure.mjs';
 import {
@@ -29,10 +32,12 @@ const HELP = `npm run bench -- [options]
 
   --records N         records of w0 and w1 (5000000)
   --keys N            distinct keys (100000)
-  --workloads LIST    of w0, w1, l1 (w0,w1,l1)
-  --peers LIST        of escapement, kafkajs-loop, kafka-streams (all)
+  --workloads LIST    of w0, w1, l1, restore, restore-small, idle (all)
+  --peers LIST        of escapement, kafkajs-loop, kafka-streams (all; restores without kafkajs-loop)
   --rounds N          runs of each, in turns; the table shows medians (1)
-  --seconds N         measured time of l1, after 10 s of warm-up (30)
+  --seconds N         measured time of l1, after 10 s of warm-up, and of idle, after 10 s of rest (30)
+  --rows N            rows of restore (1000000)
+  --small-rows N      rows of restore-small (200000)
   --commit-ms N       commit interval, for escapement its upper bound (100)
   --warm-up N         records Kafka Streams counts first, for the broker's sake (500000; 0: none)
   --json              the figures of every run as one last line of JSON instead of the table
@@ -42,14 +47,24 @@ const HELP = `npm run bench -- [options]
 
   w0: values to upper case. w1: count by key in memory, every update emitted. l1: w1 at 1,000
   records a second, latency from the time an input is due until its output is seen committed.
+  restore: the state of w1 read back from its changelog, written in large batches. restore-small:
+  the same from one batch and one marker a row. idle: CPU of w1 when nothing comes in.
 `;
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const REFERENCE = 'kafka-streams';
 const PEERS = ['escapement', 'kafkajs-loop', REFERENCE];
-const WORKLOADS = ['w0', 'w1', 'l1'];
+const WORKLOADS = ['w0', 'w1', 'l1', 'restore', 'restore-small', 'idle'];
+/** The loop is one instance by design and reads its changelog as a whole; it is no peer in this. */
+const NO_RESTORE = 'kafkajs-loop';
 const RATE = 1_000;
 const WARM_UP_SECONDS = 10;
+const REST_MS = 10_000;
+const IDLE_RECORDS_MAX = 300_000;
+/** Records counted on top of restored rows, to see that these are right. */
+const RESTORE_CHECK_RECORDS = 20_000;
+/** Producers that write one row a transaction; more do not make the broker faster. */
+const SMALL_WRITERS = 16;
 
 function readOptions() {
   const text = (otherwise) => ({ type: 'string', default: otherwise });
@@ -61,6 +76,8 @@ function readOptions() {
       peers: text(PEERS.join()),
       rounds: text('1'),
       seconds: text('30'),
+      rows: text('1000000'),
+      'small-rows': text('200000'),
       'commit-ms': text('100'),
       'warm-up': text('500000'),
       'cpu-prof': { type: 'string' },
@@ -93,6 +110,8 @@ function readOptions() {
     keys: number('keys', 1),
     rounds: number('rounds', 1),
     seconds: number('seconds', 1),
+    rows: number('rows', 1),
+    smallRows: number('small-rows', 1),
     commitMs: number('commit-ms', 1),
     warmUp: number('warm-up', 0),
     workloads: list('workloads', WORKLOADS),
@@ -220,19 +239,90 @@ class Bench {
     }
   }
 
+  /** A changelog is written, an application with that state starts, and counts some records on. */
+  async restore(peer, workload, rows, layout) {
+    const appId = `${peer}-${workload}-${++this.runs}`;
+    const [topic, output, changelog] = [`${appId}-in`, `${appId}-out`, `${appId}-count-changelog`];
+    await createTopic(this.admin, topic);
+    await createTopic(this.admin, output);
+    await createTopic(this.admin, changelog, [{ name: 'cleanup.policy', value: 'compact' }]);
+    const written = this.forTool({ topic: changelog, rows, ...layout });
+    const { seconds } = await runTool(this.classPath, 'rows', written);
+    say(`${changelog}: ${rows} rows in ${seconds} s`);
+    // Without committed offsets this would be no restart.
+    await beginAt(this.admin, appId, topic);
+    const application = this.start(peer, appId, 'w1', topic, output);
+    try {
+      await application.running;
+      const figures = restored(application.restores(), rows);
+      const records = RESTORE_CHECK_RECORDS;
+      const check = { keys: rows, records };
+      await runTool(this.classPath, 'load', this.forTool({ topic, ...check }));
+      const { admin } = this;
+      await drain({ admin, application, groupId: appId, topic, records, timeoutMs: 60_000 });
+      await application.stop();
+      const found = await runTool(
+        this.classPath,
+        'verify',
+        this.forTool({ topic: output, workload: 'w1', counted: 1, ...check }),
+      );
+      return { rows, ...figures, right: found.right, found };
+    } finally {
+      await application.stop();
+      await deleteTopics(this.admin, `${appId}-`);
+    }
+  }
+
+  /** What an application costs that has drained its input and waits for more. */
+  async idle(peer) {
+    const records = Math.min(IDLE_RECORDS_MAX, this.options.records);
+    const topic = await this.input(records);
+    const appId = `${peer}-idle-${++this.runs}`;
+    const output = `${appId}-out`;
+    await createTopic(this.admin, output);
+    const application = this.start(peer, appId, 'w1', topic, output);
+    try {
+      const { admin } = this;
+      const timeoutMs = 60_000 + records / 5;
+      await drain({ admin, application, groupId: appId, topic, records, timeoutMs });
+      await pause(REST_MS);
+      const before = cpuSeconds(application.pid);
+      const from = Date.now();
+      await pause(this.options.seconds * 1000);
+      const idleCpuPercent =
+        ((cpuSeconds(application.pid) - before) * 100_000) / (Date.now() - from);
+      await application.stop();
+      const found = await this.verify(output, 'w1', records);
+      return { idleCpuPercent, right: found.right, found };
+    } finally {
+      await application.stop();
+      await deleteTopics(this.admin, `${appId}-`);
+    }
+  }
+
+  measure(peer, workload) {
+    const { records, rows, smallRows } = this.options;
+    switch (workload) {
+      case 'l1':
+        return this.latency(peer);
+      case 'idle':
+        return this.idle(peer);
+      case 'restore':
+        return this.restore(peer, workload, rows, {});
+      case 'restore-small': {
+        const layout = { 'rows-per-transaction': 1, writers: SMALL_WRITERS };
+        return this.restore(peer, workload, smallRows, layout);
+      }
+      default:
+        return this.throughput(peer, workload, records);
+    }
+  }
+
   async one(peer, workload, round) {
     const where = { workload, peer, round };
     try {
-      const measured =
-        workload === 'l1'
-          ? await this.latency(peer)
-          : await this.throughput(peer, workload, this.options.records);
-      const rate = measured.recordsPerSecond;
-      const micros = measured.secondHalfCpuMicrosPerRecord;
-      const shown =
-        workload === 'l1'
-          ? `median ${measured.medianMs} ms, p99 ${measured.p99Ms} ms`
-          : `${Math.round(rate)} records/s, ${micros?.toFixed(2) ?? '-'} us/record warm`;
+      const measured = await this.measure(peer, workload);
+      const shown = shownOf(workload, measured);
       const verdict = measured.right ? 'outputs exact' : 'OUTPUTS WRONG';
       say(`${workload} ${peer}: ${shown}, ${verdict}`);
       return { ...where, ...measured };
@@ -254,12 +344,22 @@ class Bench {
       for (const workload of workloads) {
         // Each round another peer begins, so that none always meets the warmest broker.
         for (let turn = 0; turn < peers.length; turn++) {
-          runs.push(await this.one(peers[(turn + round) % peers.length], workload, round + 1));
+          const peer = peers[(turn + round) % peers.length];
+          if (peer === NO_RESTORE && workload.startsWith('restore')) continue;
+          runs.push(await this.one(peer, workload, round + 1));
         }
       }
     }
     return runs;
   }
+}
+
+function shownOf(workload, measured) {
+  if (workload === 'l1') return `median ${measured.medianMs} ms, p99 ${measured.p99Ms} ms`;
+  if (workload === 'idle') return `${measured.idleCpuPercent.toFixed(2)} % of a core`;
+  if (workload.startsWith('restore')) return `${Math.round(measured.rowsPerSecond)} rows/s`;
+  const micros = measured.secondHalfCpuMicrosPerRecord?.toFixed(2) ?? '-';
+  return `${Math.round(measured.recordsPerSecond)} records/s, ${micros} us/record warm`;
 }
 
 async function main() {

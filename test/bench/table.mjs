@@ -14,11 +14,20 @@ const FIGURES = [
   'peakMegabytes',
   'medianMs',
   'p99Ms',
+  'rowsPerSecond',
+  'idleCpuPercent',
 ];
+
+/** What is compared, by workload. */
+function yardstickOf(workload) {
+  if (workload.startsWith('l')) return 'medianMs';
+  if (workload.startsWith('restore')) return 'rowsPerSecond';
+  return workload === 'idle' ? 'idleCpuPercent' : 'secondHalfCpuMicrosPerRecord';
+}
 
 /**
  * One row per workload and peer: the median of its runs, and how often the reference peer's figure
- * holds the peer's own (2 = half of the reference's CPU, or half of its latency).
+ * holds the peer's own (2 = half of the reference's CPU, half of its latency, twice its rows a second).
  */
 export function summarize(runs, reference) {
   const rows = new Map();
@@ -34,9 +43,11 @@ export function summarize(runs, reference) {
   });
   for (const row of summary) {
     const yardstick = summary.find((r) => r.workload === row.workload && r.peer === reference);
-    const figure = row.workload.startsWith('l') ? 'medianMs' : 'secondHalfCpuMicrosPerRecord';
+    const figure = yardstickOf(row.workload);
     const [own, its] = [row[figure], yardstick?.[figure] ?? null];
-    row.ratio = own === null || its === null || own === 0 ? null : its / own;
+    if (!own || !its) row.ratio = null;
+    // Of a rate more is better.
+    else row.ratio = figure === 'rowsPerSecond' ? own / its : its / own;
   }
   return summary;
 }
@@ -58,6 +69,8 @@ export function markdown(summary, reference) {
     'CPU us/record, second half',
     'median ms',
     'p99 ms',
+    'rows/s restored',
+    'idle CPU %',
     `${reference} costs`,
     'outputs exact',
   ];
@@ -69,6 +82,8 @@ export function markdown(summary, reference) {
     show(row.secondHalfCpuMicrosPerRecord, 2),
     show(row.medianMs, 0),
     show(row.p99Ms, 0),
+    show(row.rowsPerSecond, 0),
+    show(row.idleCpuPercent, 2),
     row.ratio === null ? '-' : `${show(row.ratio, 1)} x`,
     `${row.right} of ${row.runs} runs`,
   ]);

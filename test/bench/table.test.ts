@@ -36,6 +36,21 @@ test('the ratio says how often the reference costs what the peer costs', () => {
   expect(theirs).toMatchObject({ ratio: 1 });
 });
 
+test('the ratio of a rate is how many times more, of idle CPU how many times less', () => {
+  const of = (workload: string, figure: string, ours: number, theirs: number) =>
+    summarize(
+      [
+        { workload, peer: 'ours', right: true, [figure]: ours },
+        { workload, peer: 'theirs', right: true, [figure]: theirs },
+      ],
+      'theirs',
+    )[0]!.ratio;
+  expect(of('restore', 'rowsPerSecond', 300, 100)).toBe(3);
+  expect(of('restore-small', 'rowsPerSecond', 50, 100)).toBe(0.5);
+  expect(of('idle', 'idleCpuPercent', 0.5, 2)).toBe(4);
+  expect(of('l1', 'medianMs', 5, 50)).toBe(10);
+});
+
 test('a run with wrong outputs gives no figure', () => {
   const summary = summarize([run('ours', 1, false), run('theirs', 4)], 'theirs');
   expect(summary[0]).toMatchObject({ right: 0, ratio: null, secondHalfCpuMicrosPerRecord: null });

@@ -31,9 +31,16 @@ export interface KafkajsRequest {
   readonly requestTimeout: number;
 }
 
+/** Requests that wait because the connection is throttled. */
+export interface KafkajsRequestQueue {
+  readonly pending: readonly unknown[];
+  scheduleCheckPendingRequests(): void;
+}
+
 export interface KafkajsConnection {
   readonly connectionStatus: string;
   readonly socket?: KafkajsSocket;
+  readonly requestQueue: KafkajsRequestQueue;
   send(request: KafkajsRequest): Promise<unknown>;
   rejectRequests(error: Error): void;
   /** Called with each piece that the socket gives. */
@@ -113,6 +120,9 @@ export function checkedPool(value: unknown): KafkajsConnectionPool {
   for (const name of ['send', 'rejectRequests', 'disconnect', 'connect', 'processData']) {
     requireFunction(connection, name, 'Connection');
   }
+  const queue = fieldsOf(connection.requestQueue, 'Connection.requestQueue');
+  requireFunction(queue, 'scheduleCheckPendingRequests', 'RequestQueue');
+  if (!Array.isArray(queue.pending)) throw unexpected('RequestQueue', 'an array `pending`');
   if (typeof connection.connectionStatus !== 'string') {
     throw unexpected('Connection', '`connectionStatus`');
   }

@@ -109,7 +109,7 @@ function taskOf(topologyBuilt, partition) {
   let bytes = 0;
   const fetcher = {
     add: (topic, p, offset) => {
-      feed = new Feed(topic, p, offset, () => {});
+      feed = new Feed({ topic, partition: p, offset, outOfRange: 'fail', taken: () => {} });
       return feed;
     },
     remove: () => {},
@@ -131,6 +131,7 @@ function taskOf(topologyBuilt, partition) {
         heartbeat: async () => {},
         membership: async () => ({}),
         ownedSince: () => true,
+        step: (work) => work(),
         generation: 1,
       },
       clock: systemPorts.clock,

@@ -1,6 +1,6 @@
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { Kafka, logLevel } from 'kafkajs';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { Broker } from '../../../src/broker/broker.ts';
 import { type Listener, listen } from '../../../src/broker/tcp.ts';
 import type { EscapementError } from '../../../src/errors.ts';
@@ -145,6 +145,15 @@ describe('the kafkajs transport', () => {
     expect(door.accepted).toBe(1);
     await Promise.all([nodesOf(transport, 0, 2_000, 'fetch'), nodesOf(transport)]);
     expect(door.accepted).toBe(2);
+  });
+
+  it('sets no timer for requests that wait when none does', async () => {
+    const transport = transportTo(port);
+    const timeouts = vi.spyOn(globalThis, 'setTimeout');
+    onTestFinished(() => timeouts.mockRestore());
+    await nodesOf(transport);
+    // That of the library has a time long ago.
+    expect(timeouts.mock.calls.filter(([, ms]) => (ms ?? 0) < 0)).toEqual([]);
   });
 
   it('takes a Kafka client as well as its configuration', async () => {

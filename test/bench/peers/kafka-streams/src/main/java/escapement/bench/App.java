@@ -2,6 +2,7 @@ package escapement.bench;
 
 import java.time.Duration;
 import java.util.Properties;
+import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.serialization.Serdes;
 import org.apache.kafka.common.utils.Bytes;
 import org.apache.kafka.streams.KafkaStreams;
@@ -10,6 +11,7 @@ import org.apache.kafka.streams.StreamsConfig;
 import org.apache.kafka.streams.errors.StreamsUncaughtExceptionHandler.StreamThreadExceptionResponse;
 import org.apache.kafka.streams.kstream.KStream;
 import org.apache.kafka.streams.kstream.Materialized;
+import org.apache.kafka.streams.processor.StateRestoreListener;
 import org.apache.kafka.streams.state.KeyValueStore;
 import org.apache.kafka.streams.state.Stores;
 
@@ -20,12 +22,31 @@ public final class App {
         KafkaStreams streams = new KafkaStreams(topology(arguments).build(), settings(arguments));
         streams.setStateListener((state, before) ->
             Tool.print("{\"t\":%d,\"state\":\"%s\"}", System.currentTimeMillis(), state));
+        streams.setGlobalStateRestoreListener(new RestoreLines());
         streams.setUncaughtExceptionHandler(failure -> {
             failure.printStackTrace();
             return StreamThreadExceptionResponse.SHUTDOWN_APPLICATION;
         });
         Runtime.getRuntime().addShutdownHook(new Thread(() -> streams.close(Duration.ofSeconds(20))));
         streams.start();
+    }
+
+    /** A line when the restore of a changelog partition begins, and one when it has ended. */
+    private static final class RestoreLines implements StateRestoreListener {
+        @Override
+        public void onRestoreStart(TopicPartition partition, String store, long from, long to) {
+            Tool.print("{\"t\":%d,\"restoreStart\":%d,\"from\":%d,\"to\":%d}",
+                System.currentTimeMillis(), partition.partition(), from, to);
+        }
+
+        @Override
+        public void onBatchRestored(TopicPartition partition, String store, long end, long count) {}
+
+        @Override
+        public void onRestoreEnd(TopicPartition partition, String store, long restored) {
+            Tool.print("{\"t\":%d,\"restoreEnd\":%d,\"restored\":%d}",
+                System.currentTimeMillis(), partition.partition(), restored);
+        }
     }
 
     private static StreamsBuilder topology(Arguments arguments) {

@@ -28,16 +28,19 @@ final class Input {
     void forEach(Receiver receiver) {
         String[] texts = texts();
         SplittableRandom random = new SplittableRandom(20_260_101L);
+        for (int i = 0; i < records; i++) {
+            receiver.accept(key(random.nextInt(keys)), texts[i % TEXTS], FIRST_TIMESTAMP + i);
+        }
+    }
+
+    static String key(int number) {
         char[] key = new char[9];
         key[0] = 'k';
-        for (int i = 0; i < records; i++) {
-            int number = random.nextInt(keys);
-            for (int digit = 8; digit > 0; digit--) {
-                key[digit] = (char) ('0' + number % 10);
-                number /= 10;
-            }
-            receiver.accept(new String(key), texts[i % TEXTS], FIRST_TIMESTAMP + i);
+        for (int digit = 8; digit > 0; digit--) {
+            key[digit] = (char) ('0' + number % 10);
+            number /= 10;
         }
+        return new String(key);
     }
 
     private static String[] texts() {

@@ -1,11 +1,19 @@
 package escapement.bench;
 
+import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.LockSupport;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
@@ -13,18 +21,24 @@ import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.serialization.LongSerializer;
 import org.apache.kafka.common.serialization.StringDeserializer;
 import org.apache.kafka.common.serialization.StringSerializer;
+import org.apache.kafka.common.utils.Utils;
 
-/** What the bench asks of Java's client: {@code load}, {@code watch} and {@code verify}. One JSON line each. */
+/**
+ * What the bench asks of Java's client: {@code load}, {@code rows}, {@code watch} and {@code verify}. One JSON line
+ * each.
+ */
 public final class Tool {
-    public static void main(String[] words) {
+    public static void main(String[] words) throws Exception {
         Arguments arguments = new Arguments(words, 1);
         switch (words[0]) {
             case "load" -> load(arguments);
+            case "rows" -> rows(arguments);
             case "watch" -> watch(arguments);
             case "verify" -> verify(arguments);
-            default -> throw new IllegalArgumentException(words[0] + " is not one of load, watch, verify");
+            default -> throw new IllegalArgumentException(words[0] + " is not one of load, rows, watch, verify");
         }
     }
 
@@ -74,6 +88,75 @@ public final class Tool {
         print("{\"loaded\":%d,\"seconds\":%.2f}", written[0], (System.nanoTime() - begun) / 1e9);
     }
 
+    /**
+     * Writes the changelog of a count in which every key was seen once, transaction after transaction. With
+     * --rows-per-transaction 1 each of --writers producers puts one row into each partition and commits: one small
+     * batch and one marker per row, as an application leaves it that commits record by record.
+     */
+    private static void rows(Arguments arguments) throws Exception {
+        String topic = arguments.text("topic");
+        int rows = Integer.parseInt(arguments.text("rows"));
+        int partitions = arguments.number("partitions", 4);
+        int perTransaction = arguments.number("rows-per-transaction", 20_000);
+        int writers = arguments.number("writers", 1);
+        long begun = System.nanoTime();
+        List<List<String>> keys = new ArrayList<>();
+        for (int partition = 0; partition < partitions; partition++) {
+            keys.add(new ArrayList<>());
+        }
+        for (int i = 0; i < rows; i++) {
+            String key = Input.key(i);
+            byte[] bytes = key.getBytes(StandardCharsets.UTF_8);
+            keys.get(Utils.toPositive(Utils.murmur2(bytes)) % partitions).add(key);
+        }
+        AtomicInteger next = new AtomicInteger();
+        int last = keys.stream().mapToInt(List::size).max().orElse(0);
+        Callable<Void> writing = () -> {
+            Map<String, Object> settings = Map.of(
+                "bootstrap.servers", arguments.text("bootstrap"),
+                "transactional.id", topic + "-" + Thread.currentThread().getName(),
+                "linger.ms", perTransaction > 1 ? 20 : 0,
+                "batch.size", 262_144);
+            try (var producer = new KafkaProducer<>(settings, new StringSerializer(), new LongSerializer())) {
+                producer.initTransactions();
+                for (int from; (from = next.getAndAdd(perTransaction)) < last; ) {
+                    producer.beginTransaction();
+                    for (int partition = 0; partition < partitions; partition++) {
+                        List<String> its = keys.get(partition);
+                        for (int i = from; i < Math.min(from + perTransaction, its.size()); i++) {
+                            long timestamp = Input.FIRST_TIMESTAMP + i;
+                            producer.send(new ProducerRecord<>(topic, partition, timestamp, its.get(i), 1L));
+                        }
+                    }
+                    producer.commitTransaction();
+                }
+            }
+            return null;
+        };
+        try (var threads = new Threads(writers)) {
+            threads.run(writing);
+        }
+        print("{\"rows\":%d,\"seconds\":%.2f}", rows, (System.nanoTime() - begun) / 1e9);
+    }
+
+    /** Runs the same work in a number of threads and fails as the first of them does. */
+    private record Threads(int count, ExecutorService pool) implements AutoCloseable {
+        Threads(int count) {
+            this(count, Executors.newFixedThreadPool(count));
+        }
+
+        void run(Callable<Void> work) throws Exception {
+            for (Future<Void> each : pool.invokeAll(Collections.nCopies(count, work))) {
+                each.get();
+            }
+        }
+
+        @Override
+        public void close() {
+            pool.shutdownNow();
+        }
+    }
+
     private static KafkaConsumer<String, String> reader(Arguments arguments) {
         Map<String, Object> settings = Map.of(
             "bootstrap.servers", arguments.text("bootstrap"),
@@ -121,8 +204,12 @@ public final class Tool {
             kept, sorted[kept / 2], sorted[(int) (kept * 0.99)], sorted[kept - 1]);
     }
 
-    /** Reads the committed output to its end and compares it with a plain fold of the input. */
+    /**
+     * Reads the committed output to its end and compares it with a plain fold of the input; --counted says how often
+     * every key was counted before.
+     */
     private static void verify(Arguments arguments) {
+        long counted = arguments.number("counted", 0);
         boolean counts = !arguments.text("workload").equals("w0");
         Input input = Input.of(arguments);
         Map<String, Long> last = new HashMap<>();
@@ -137,7 +224,7 @@ public final class Tool {
                     if (counts) {
                         long count = Long.parseLong(record.value());
                         Long before = last.put(record.key(), count);
-                        if (count != (before == null ? 1 : before + 1)) {
+                        if (count != (before == null ? counted : before) + 1) {
                             outOfSequence++;
                         }
                     } else {
@@ -150,7 +237,7 @@ public final class Tool {
         long[] expectedSum = {0};
         input.forEach((key, value, timestamp) -> {
             if (counts) {
-                expected.merge(key, 1L, Long::sum);
+                expected.merge(key, counted + 1, (before, one) -> before + 1);
             } else {
                 expectedSum[0] += mix(key, value.toUpperCase(Locale.ROOT));
             }
