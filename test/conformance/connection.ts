@@ -16,12 +16,13 @@ export interface Address {
 }
 
 interface Waiting {
-  readonly correlationId: number;
   readonly resolve: (frame: Buffer) => void;
   readonly reject: (error: Error) => void;
 }
 
 const LENGTH_BYTES = 4;
+/** More than any answer of the suite is held for. */
+const ANSWER_MS_MAX = 60_000;
 const CLIENT_ID = Buffer.from('conformance');
 
 export class Connection {
@@ -74,7 +75,16 @@ export class Connection {
     if (this.#end !== null) return Promise.reject(this.#end);
     return new Promise((resolve, reject) => {
       const correlationId = this.#write(api, version, body);
-      this.#waiting.set(correlationId, { correlationId, resolve, reject });
+      const timer = setTimeout(() => {
+        reject(new Error(`${api.name} was not answered in ${ANSWER_MS_MAX} ms`));
+      }, ANSWER_MS_MAX);
+      const settle =
+        <T>(done: (value: T) => void) =>
+        (value: T) => {
+          clearTimeout(timer);
+          done(value);
+        };
+      this.#waiting.set(correlationId, { resolve: settle(resolve), reject: settle(reject) });
     });
   }
 

@@ -27,6 +27,20 @@ export interface Joined {
   readonly members: ReadonlyMap<string, string>;
 }
 
+/** Bytes of version, number of topics (none) and length of the user data. */
+const SUBSCRIPTION_HEADER_BYTES = 10;
+
+/** A consumer's subscription to nothing: Kafka fails a whole rebalance over bytes that are none. */
+function subscription(userData: string): Buffer {
+  const header = Buffer.alloc(SUBSCRIPTION_HEADER_BYTES);
+  header.writeInt32BE(Buffer.byteLength(userData), 6);
+  return Buffer.concat([header, Buffer.from(userData)]);
+}
+
+export function userDataOf(metadata: Buffer): string {
+  return metadata.subarray(SUBSCRIPTION_HEADER_BYTES).toString();
+}
+
 export async function join(
   client: Client,
   groupId: string,
@@ -42,7 +56,7 @@ export async function join(
     protocolType: options.protocolType ?? 'consumer',
     protocols: protocols.map((each) => {
       const [name, metadata] = each.split('=') as [string, string];
-      return { name, metadata: Buffer.from(metadata) };
+      return { name, metadata: subscription(metadata) };
     }),
   });
   return {
@@ -52,7 +66,7 @@ export async function join(
     leader: answer.leader,
     protocolName: answer.protocolName,
     skipAssignment: answer.skipAssignment,
-    members: new Map(answer.members.map((each) => [each.memberId, each.metadata.toString()])),
+    members: new Map(answer.members.map((each) => [each.memberId, userDataOf(each.metadata)])),
   };
 }
 
@@ -86,8 +100,12 @@ export class Member {
         ...options,
       });
     let answer = await ask();
-    if (answer.error === 'MEMBER_ID_REQUIRED') {
+    while (answer.error === 'MEMBER_ID_REQUIRED') {
       this.memberId = answer.memberId;
+      answer = await ask();
+      // Kafka 3.9 forgets an empty group, and whom it expects, whenever some topic is deleted.
+      if (answer.error !== 'UNKNOWN_MEMBER_ID') break;
+      this.memberId = '';
       answer = await ask();
     }
     if (answer.error === 'NONE') {

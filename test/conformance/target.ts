@@ -4,6 +4,7 @@
  */
 import { Broker } from '../../src/broker/broker.ts';
 import { listen } from '../../src/broker/tcp.ts';
+import { describeTransactions } from '../../src/kafka/protocol/describe-transactions.ts';
 import { KafkaErrorCode } from '../../src/kafka/protocol/error-codes.ts';
 import { findCoordinator } from '../../src/kafka/protocol/find-coordinator.ts';
 import { initProducerId } from '../../src/kafka/protocol/init-producer-id.ts';
@@ -11,7 +12,6 @@ import { offsetFetch } from '../../src/kafka/protocol/offset-fetch.ts';
 import { systemPorts } from '../../src/ports.ts';
 import { sharedKafka } from '../integration/real/shared.ts';
 import { type Address, Connection } from './connection.ts';
-import { describeTransactions } from './describe-transactions.ts';
 
 export type TargetName = 'embedded-tv1' | 'embedded-tv2' | 'kafka-3.9.1' | 'kafka-4.3.1';
 /** The real broker that a target is, or that it is held to. */
@@ -56,26 +56,23 @@ async function openEmbedded(name: 'embedded-tv1' | 'embedded-tv2'): Promise<Targ
     transactionVersion: name === 'embedded-tv1' ? 1 : 2,
   });
   const { port, close } = await listen(broker, { host: '127.0.0.1', port: 0 });
-  return {
-    name,
-    kafka: KAFKA_OF[name],
-    address: { host: '127.0.0.1', port },
-    async describe(transactionalId) {
-      const all = broker.listTransactions();
-      return all.find((each) => each.transactionalId === transactionalId) ?? UNKNOWN;
-    },
-    async close() {
-      await close();
-      broker.close();
-    },
-  };
+  return targetAt(name, { host: '127.0.0.1', port }, async () => {
+    await close();
+    broker.close();
+  });
 }
 
 async function openReal(name: 'kafka-3.9.1' | 'kafka-4.3.1'): Promise<Target> {
-  const version = name === 'kafka-3.9.1' ? '3.9.1' : '4.3.1';
-  const bootstrap = process.env.CONF_BOOT ?? (await sharedKafka(version)).bootstrap;
+  const { bootstrap } = await sharedKafka(name === 'kafka-3.9.1' ? '3.9.1' : '4.3.1');
   const [host, port] = bootstrap.split(':');
-  const address = { host: host!, port: Number(port) };
+  return targetAt(name, { host: host!, port: Number(port) }, async () => {});
+}
+
+async function targetAt(
+  name: TargetName,
+  address: Address,
+  close: () => Promise<void>,
+): Promise<Target> {
   const observer = await Connection.open(address);
   await warm(observer);
   return {
@@ -87,12 +84,13 @@ async function openReal(name: 'kafka-3.9.1' | 'kafka-4.3.1'): Promise<Target> {
         transactionalIds: [transactionalId],
       });
       const found = answer.transactionStates[0]!;
-      if (found.errorCode !== 0) return UNKNOWN;
+      if (found.errorCode !== KafkaErrorCode.NONE) return UNKNOWN;
       const { transactionState: state, producerId, producerEpoch } = found;
       return { state, producerId, producerEpoch };
     },
     async close() {
       observer.close();
+      await close();
     },
   };
 }

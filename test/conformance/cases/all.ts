@@ -1,7 +1,17 @@
 /** Every case of the suite. */
 import type { Case } from '../case.ts';
 import { COORDINATOR } from './coordinator.ts';
+import { GROUPS } from './groups.ts';
 import { KAFKA_TRANSACTIONS } from './kafka-transactions.ts';
+import { OFFSETS } from './offsets.ts';
 import { PRODUCE } from './produce.ts';
+import { READING } from './reading.ts';
 
-export const CASES: readonly Case[] = [...KAFKA_TRANSACTIONS, ...COORDINATOR, ...PRODUCE];
+export const CASES: readonly Case[] = [
+  ...KAFKA_TRANSACTIONS,
+  ...COORDINATOR,
+  ...PRODUCE,
+  ...READING,
+  ...OFFSETS,
+  ...GROUPS,
+];
