@@ -1,8 +1,12 @@
 /** The second door: what tests of applications need. Nobody runs any of this in production. */
 export { Broker } from './broker/broker.ts';
-export { brokerTransport } from './broker/in-process.ts';
+export { brokerTransport, type InProcessOptions } from './broker/in-process.ts';
 export type { BrokerOptions } from './broker/options.ts';
+export type { Replication } from './broker/partition.ts';
+export type { CoordinatorKind } from './broker/placement.ts';
 export { type Listener, type ListenOptions, listen } from './broker/tcp.ts';
+export type { Participant, TransactionState } from './broker/transaction-state.ts';
+export type { TransactionView } from './broker/transactions.ts';
 export {
   type Fault,
   type FaultPlan,

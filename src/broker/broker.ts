@@ -289,10 +289,12 @@ export class Broker implements BrokerState {
       if (isAway) return 'unavailable';
       return this.groups.find(participant.group)?.offsets.mark(marker) ?? 'written';
     }
+    const topic = this.topics.find(participant.topic);
+    const partition = topic?.partitions[participant.partition];
     // A topic deleted meanwhile needs no marker any more.
-    const partition = this.topics.partition(participant.topic, participant.partition);
-    const now = this.ports.clock.now();
-    return partition?.mark(marker, now, this.settings.markerEpochs) ?? 'written';
+    if (topic === undefined || partition === undefined) return 'written';
+    if (!partition.takesMarkers(topic.replicasMin)) return 'unavailable';
+    return partition.mark(marker, this.ports.clock.now(), this.settings.markerEpochs);
   }
 }
 

@@ -31,8 +31,6 @@ export class PartitionLog {
   #logEnd = 0;
   #endPosition = 0;
   #leaderEpoch = 0;
-  /** Every leader epoch with the log end at its start. */
-  readonly #epochs = [{ epoch: 0, startOffset: 0 }];
   /** First offset by producer id, in the order of opening, hence ascending. */
   readonly #open = new Map<number, number>();
   #aborted: AbortedTransaction[] = [];
@@ -69,19 +67,6 @@ export class PartitionLog {
   /** A new leader; batches appended from now on carry its epoch (KIP-101). */
   nextLeaderEpoch(): void {
     this.#leaderEpoch += 1;
-    this.#epochs.push({ epoch: this.#leaderEpoch, startOffset: this.#logEnd });
-  }
-
-  /**
-   * The newest leader epoch that is not above `epoch`, and the offset at which the next one began
-   * (OffsetForLeaderEpoch, KIP-320); null for one that this log never had.
-   */
-  endOfEpoch(epoch: number): { readonly epoch: number; readonly endOffset: number } | null {
-    if (epoch > this.#leaderEpoch || epoch < 0) return null;
-    const later = this.#epochs.findIndex((each) => each.epoch > epoch);
-    const found = this.#epochs.at(later === -1 ? -1 : later - 1)!;
-    const endOffset = later === -1 ? this.#logEnd : this.#epochs[later]!.startOffset;
-    return { epoch: found.epoch, endOffset };
   }
 
   get batches(): readonly StoredBatch[] {

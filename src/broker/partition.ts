@@ -216,9 +216,14 @@ export class Partition {
     return { errorCode: KafkaErrorCode.NONE, baseOffset };
   }
 
+  /** Whether a marker, which waits for all replicas in sync, can be written. */
+  takesMarkers(replicasMin: number): boolean {
+    const isFull = this.replication === 'enough' && this.#inSync.length >= replicasMin;
+    return this.#leader !== NO_NODE && isFull;
+  }
+
   /** Ends the producer's transaction here, also when it wrote nothing here. */
   mark(marker: Marker, now: number, epochs: MarkerEpochs): MarkerOutcome {
-    if (this.#leader === NO_NODE || this.replication !== 'enough') return 'unavailable';
     if (this.producers.checkMarker(marker, epochs) !== KafkaErrorCode.NONE) return 'refused';
     const batch = markerBatch(marker, now);
     const header = readBatchHeader(batch, 0);

@@ -63,7 +63,7 @@ describe('the in-process door', () => {
     expect(broker.topics.find('t')).toBeDefined();
   });
 
-  test('answers one lane in order, and lanes independently of each other', async () => {
+  test('rule 16: answers one lane in order, and lanes independently of each other', async () => {
     const { ports, transport } = open();
     await send(transport, createTopics, 5, { topics: [topic] });
     const order: string[] = [];

@@ -123,8 +123,6 @@ describe('rule 20: leaders', () => {
       Code.NONE,
       Code.UNKNOWN_LEADER_EPOCH,
     ]);
-    expect(partition(broker, 0).log.endOfEpoch(0)).toEqual({ epoch: 0, endOffset: 0 });
-    expect(partition(broker, 0).log.endOfEpoch(2)).toBeNull();
   });
 
   test('deduplicate what the leader before them was sent', () => {
@@ -147,6 +145,21 @@ describe('rule 20: leaders', () => {
     broker.startNode(1);
     expect(leaderOf(0).produce('t', 0, { values: ['c'] }).errorCode).toBe(Code.NONE);
     expect(leaderOf(0).log('t')).toEqual(['a', 'c']);
+  });
+
+  test('write no marker while fewer than min.insync.replicas follow', () => {
+    const { broker, homeOf, leaderOf, ports } = cluster({}, { 'min.insync.replicas': '2' });
+    const producer = homeOf('transaction', ID).init(ID);
+    leaderOf(0).produceIn(ID, producer, 't', 0, RECORD, 12);
+    const leader = partition(broker, 0).leader;
+    for (const node of [0, 1, 2]) if (node !== leader) broker.stopNode(node);
+    ports.advance(5);
+    homeOf('transaction', ID).endV2(ID, producer, 'commit');
+    ports.advance(1_000);
+    expect(leaderOf(0).log('t')).toEqual(['a']);
+    for (const node of [0, 1, 2]) broker.startNode(node);
+    ports.advance(100);
+    expect(leaderOf(0).log('t')).toEqual(['a', 'commit@1']);
   });
 
   test('tell of too few replicas before or after the append, when they are told to', () => {
