@@ -5,17 +5,33 @@ import { RollingRun } from './rolling-run.ts';
 
 const INSTANCES = 3;
 const PARTITIONS = 7;
+const GUESTS = 6;
 
 export function rollingRestart(name: string, start: () => Promise<BrokerUnderTest>): void {
-  describe(`a rolling restart of ${INSTANCES} instances on ${name}`, () => {
+  describe(`a group of instances on ${name}`, () => {
     let broker: BrokerUnderTest;
     beforeAll(async () => {
       broker = await start();
     });
     afterAll(() => broker?.close());
 
+    test('is exact through a storm of rebalances, in which every partition gets on', async () => {
+      const options = { membership: 'dynamic', instances: 2, partitions: PARTITIONS } as const;
+      const run = new RollingRun(broker.bootstrap, options);
+      try {
+        await run.open();
+        await run.storm(GUESTS);
+        await run.drained();
+        expect(run.undone().aborts, run.warnings.join('\n')).toBe(0);
+        expect((await run.outcome()).counts).toEqual(run.expected());
+        expect(run.failures).toEqual([]);
+      } finally {
+        await run.close();
+      }
+    });
+
     for (const membership of ['dynamic', 'static'] as const) {
-      test(`moves no task of ${membership} members more than once beyond need, and undoes no step`, async () => {
+      test(`moves in a rolling restart no task of ${membership} members more than once beyond need, and undoes no step`, async () => {
         const options = { membership, instances: INSTANCES, partitions: PARTITIONS };
         const run = new RollingRun(broker.bootstrap, options);
         try {

@@ -139,6 +139,19 @@ export class RollingRun {
     }
   }
 
+  /** One more instance comes and goes, again and again, before the group has settled. */
+  async storm(times: number): Promise<void> {
+    for (let i = 0; i < times; i++) {
+      const guest = await this.#start(`guest${i}`);
+      // Now and then with a task, now and then before it has got one.
+      if (i % 2 === 0) await this.committing();
+      await guest.application!.stop();
+      guest.state = 'down';
+      await this.committing();
+    }
+    await this.balanced();
+  }
+
   /** Ends the load and waits until all of it is counted. */
   async drained(): Promise<void> {
     this.#loading = false;
@@ -248,7 +261,7 @@ export class RollingRun {
     return this.processes.filter(({ state }) => state === 'up');
   }
 
-  async #start(name: string): Promise<void> {
+  async #start(name: string): Promise<Process> {
     const inner = kafkajsTransport(
       { clientId: this.#applicationId, brokers: [this.#bootstrap] },
       { ports: systemPorts, log: silentLog },
@@ -285,6 +298,7 @@ export class RollingRun {
     const application = await run(app, options);
     application.stopped().catch((error: unknown) => this.failures.push(error));
     process.application = application;
+    return process;
   }
 
   #log(name: string): Log {
