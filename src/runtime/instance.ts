@@ -74,6 +74,7 @@ export class Instance {
       cluster,
       ports,
       log,
+      metrics: parts.metrics,
       groupId: options.applicationId,
       instanceId: options.instanceId,
       topics: plan.inputTopics,
@@ -155,15 +156,18 @@ export class Instance {
   }
 
   async #loop(): Promise<void> {
-    const { ports } = this.#parts;
+    const { ports, options } = this.#parts;
     while (this.#stopping === null) {
       let worked = false;
       let lookAgainAt = Number.POSITIVE_INFINITY;
       try {
         const slice = this.#sliceMs();
         for (const life of this.#tasks.values()) {
-          if (life.work(ports.clock.monotonic() + slice) === 'worked') worked = true;
-          lookAgainAt = Math.min(lookAgainAt, life.commitIfDue(ports.clock.monotonic()));
+          const began = ports.clock.monotonic();
+          if (life.work(began + slice) === 'worked') worked = true;
+          const ended = ports.clock.monotonic();
+          if (ended - began >= options.heartbeatIntervalMs) this.#tellHeld(life, ended - began);
+          lookAgainAt = Math.min(lookAgainAt, life.commitIfDue(ended));
         }
       } catch (cause) {
         this.fail(asEscapementError(cause));
@@ -173,6 +177,17 @@ export class Instance {
       if (worked) await ports.timers.turn();
       else await this.#signal.sleep(lookAgainAt - ports.clock.monotonic());
     }
+  }
+
+  /** The member has noticed the stall (or it was paused meanwhile); here is who was at work. */
+  #tellHeld(life: TaskLife, heldMs: number): void {
+    const at = life
+      .positions()
+      .map(({ topic, partition, offset }) => `${topic}-${partition}@${offset}`);
+    this.#parts.log.warn(
+      { task: life.id, heldMs: Math.round(heldMs), before: at },
+      'a task held the process',
+    );
   }
 
   /** Each arrival of fetched records wakes the loop. */

@@ -111,6 +111,13 @@ export class TaskLife {
     return task.plan.inputs.map((input, i) => ({ ...input, offset: task.committed.offsets[i]! }));
   }
 
+  /** Where the inputs have got to, committed or not. */
+  positions(): readonly (TopicPartition & { readonly offset: number })[] {
+    const task = this.#task;
+    if (task === null) return [];
+    return task.plan.inputs.map((input, i) => ({ ...input, offset: task.positions[i]! }));
+  }
+
   /**
    * Ends the task: what is released is committed if that is possible within the bound. Never
    * rejects: what fails here runs again elsewhere.

@@ -72,6 +72,11 @@ export class Task {
     return this.#committed;
   }
 
+  /** Offsets of the next records that are not done, one per input. */
+  get positions(): readonly number[] {
+    return this.#run.progress.offsets;
+  }
+
   get failure(): EscapementError | null {
     return this.#failure ?? this.#run.execution.failure;
   }

@@ -97,6 +97,30 @@ export const METRICS = {
     unit: 'bytes',
     meaning: 'Size of the batches of these records.',
   },
+  'group.assignments': {
+    kind: 'counter',
+    by: null,
+    unit: 'times',
+    meaning: 'Assignments received from the group: one per rebalance, or two when tasks move.',
+  },
+  'group.lost': {
+    kind: 'counter',
+    by: null,
+    unit: 'times',
+    meaning: 'Memberships that ended with all their tasks: session over, or a rebalance missed.',
+  },
+  'process.stalls': {
+    kind: 'counter',
+    by: null,
+    unit: 'times',
+    meaning: 'Times that the process stood still for a heartbeat interval or longer.',
+  },
+  'process.stalledMs': {
+    kind: 'counter',
+    by: null,
+    unit: 'ms',
+    meaning: 'How long it stood still, all stalls together.',
+  },
   'tasks.running': {
     kind: 'gauge',
     by: null,

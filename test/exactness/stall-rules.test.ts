@@ -3,11 +3,13 @@
  * was under way when it fell asleep is ended by nobody but its successor when the session is over.
  */
 import { afterEach, expect, test } from 'vitest';
+import { mapValues, to, topology } from '../../src/index.ts';
 import { endTxn } from '../../src/kafka/protocol/end-txn.ts';
 import { heartbeat } from '../../src/kafka/protocol/heartbeat.ts';
 import { txnOffsetCommit } from '../../src/kafka/protocol/txn-offset-commit.ts';
 import { type Ports, systemPorts } from '../../src/ports.ts';
-import { counting, folded, Lab, type Row, until } from './lab.ts';
+import { silentLog } from '../../src/telemetry/log.ts';
+import { counting, folded, Lab, type Row, text, until } from './lab.ts';
 import { bodyOf, Hold, type Wire } from './wire.ts';
 
 const ROWS: readonly Row[] = [
@@ -24,6 +26,35 @@ const OPTIONS = {
 
 let lab: Lab;
 afterEach(() => lab?.close());
+
+test('user code that holds the process is told with its task, the stall is counted', async () => {
+  lab = await Lab.open({ in: 1, out: 1 });
+  const told: { readonly fields: object; readonly event: string }[] = [];
+  const warn = (fields: object, event: string) => told.push({ fields, event });
+  const sleeper = new Sleeper();
+  const app = topology('slow');
+  app.stream('in', { key: text, value: text }).pipe(
+    mapValues((value) => {
+      if (value === 'slow') sleeper.sleep(4_000);
+      return value;
+    }),
+    to('out', { key: text, value: text }),
+  );
+  const application = await lab.start(app, lab.wire(), {
+    ...OPTIONS,
+    ports: sleeper.ports,
+    log: { ...silentLog, warn },
+  });
+  lab.write('in', [['a', 'slow']]);
+  await lab.reached(1);
+  await until(
+    () => application.metrics()['process.stalls'] > 0,
+    () => 'the stall was not seen',
+  );
+  expect(application.metrics()['process.stalledMs']).toBeGreaterThan(3_500);
+  const held = told.find(({ event }) => event === 'a task held the process');
+  expect(held?.fields).toMatchObject({ task: 'in_0', before: ['in-0@1'] });
+});
 
 /** A process whose clock has moved when it wakes up. */
 class Sleeper {

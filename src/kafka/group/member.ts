@@ -22,20 +22,18 @@
  * I5. After a stall the membership is proven by a heartbeat before anything is committed.
  */
 import { asEscapementError, type EscapementError, invariant } from '../../errors.ts';
-import type { Ports } from '../../ports.ts';
-import type { Log } from '../../telemetry/log.ts';
+import { type Metric, Metrics } from '../../telemetry/metrics.ts';
 import type { Membership } from '../producer/step.ts';
 import { brokerError, KafkaErrorCode } from '../protocol/error-codes.ts';
-import { assignedIn, assignmentsFor, subscriptionOf } from './assignment-round.ts';
 import { type BeatPort, beat, pauseMs } from './beat.ts';
 import { Gate } from './gate.ts';
 import { type GroupCluster, GroupRequests, type Joined } from './group-requests.ts';
 import { Heartbeats } from './heartbeats.ts';
+import { Joining, type JoiningOptions } from './joining.ts';
 import { isPassing, MemberErrors } from './member-errors.ts';
 import { type MemberState, successor } from './member-state.ts';
-import type { AssignmentData, Claim, MemberProfile } from './member-words.ts';
+import type { AssignmentData } from './member-words.ts';
 import { type OwnedTask, Ownership } from './ownership.ts';
-import { canRun, profileHash, profileOf, type TaskPlan } from './profile.ts';
 import { StallWatch } from './stall-watch.ts';
 import { StepTurns } from './step-turns.ts';
 
@@ -55,27 +53,13 @@ export interface GroupListener {
   failed(error: EscapementError): void;
 }
 
-export interface GroupMemberOptions {
+export interface GroupMemberOptions extends JoiningOptions {
   readonly cluster: GroupCluster;
-  readonly groupId: string;
-  /** Static membership: `group.instance.id`. */
-  readonly instanceId: string | null;
-  /** Every input topic, repartition topics included, or the broker expires their offsets. */
-  readonly topics: readonly string[];
-  /** All tasks of the application, asked before each JoinGroup. */
-  readonly tasks: () => Promise<readonly TaskPlan[]>;
-  /** Of the topology. */
-  readonly fingerprint: string;
-  /** `host:port` where this process serves queries, told to all members; null: nowhere. */
-  readonly host: string | null;
-  /** The id of the schema that is written, by subject; asked before each JoinGroup. */
-  readonly schemas: () => ReadonlyMap<string, number>;
   readonly sessionTimeoutMs: number;
   readonly heartbeatIntervalMs: number;
   readonly rebalanceTimeoutMs: number;
-  readonly ports: Ports;
-  readonly log: Log;
   readonly listener: GroupListener;
+  readonly metrics?: Metrics;
 }
 
 /** Rounds of a joining that may follow one another without a pause. */
@@ -91,6 +75,7 @@ export class GroupMember {
   readonly #options: GroupMemberOptions;
   readonly #errors: MemberErrors;
   readonly #requests: GroupRequests;
+  readonly #joining: Joining;
   readonly #heartbeats: Heartbeats;
   readonly #stalls: StallWatch;
   readonly #ownership = new Ownership();
@@ -111,17 +96,21 @@ export class GroupMember {
   /** Callers of `heartbeat`. */
   readonly #waitingForProof = new Set<(error: EscapementError) => void>();
   #failure: EscapementError | null = null;
-  /** Whether an assignment was received, and whether a first static one had to be refused. */
-  #first: 'awaited' | 'forced' | 'received' = 'awaited';
-  /** What the process before us was given, and we will be unless the balance has changed. */
-  #inherited: readonly Claim[] = [];
+  readonly #counts: { readonly [Name in 'assignments' | 'lost' | 'stalls' | 'stalledMs']: Metric };
   #hosts: AssignmentData['hosts'] = [];
 
   constructor(options: GroupMemberOptions) {
     this.#options = options;
     this.#errors = new MemberErrors(options);
     this.#requests = new GroupRequests(options);
-    const { ports, heartbeatIntervalMs, sessionTimeoutMs } = options;
+    this.#joining = new Joining({ ...options, requests: this.#requests, errors: this.#errors });
+    const { ports, heartbeatIntervalMs, sessionTimeoutMs, metrics = new Metrics() } = options;
+    this.#counts = {
+      assignments: metrics.get('group.assignments'),
+      lost: metrics.get('group.lost'),
+      stalls: metrics.get('process.stalls'),
+      stalledMs: metrics.get('process.stalledMs'),
+    };
     this.#heartbeats = new Heartbeats({
       ports,
       intervalMs: heartbeatIntervalMs,
@@ -178,11 +167,6 @@ export class GroupMember {
       const done = () => this.#waitingForProof.delete(reject);
       this.#heartbeats.fresh().then(resolve, reject).finally(done);
     });
-  }
-
-  /** How often the process stood still for a heartbeat interval or longer. */
-  get stalls(): number {
-    return this.#stalls.count;
   }
 
   /** I5: resolves at once when the broker has known us of late, else after a fresh heartbeat. */
@@ -262,10 +246,8 @@ export class GroupMember {
     this.#membershipGate.shut();
     this.#stableGate.shut();
     try {
-      const plans = await this.#options.tasks();
-      const profile = this.#profile(plans);
-      const joined = await this.#join(plans, profile);
-      return joined === null ? 'again' : await this.#sync(joined, plans, profile);
+      const joined = await this.#join();
+      return joined === null ? 'again' : await this.#sync(joined);
     } catch (cause) {
       const error = asEscapementError(cause);
       if (!isPassing(error)) throw error;
@@ -281,28 +263,24 @@ export class GroupMember {
   }
 
   /** Null: to be tried again. Throws what the round treats: passing errors and those that end us. */
-  async #join(plans: readonly TaskPlan[], profile: MemberProfile): Promise<Joined | null> {
-    const { topics } = this.#options;
+  async #join(): Promise<Joined | null> {
     // What is let go from here on is for the round after this one.
     this.#rejoinGate.shut();
-    const claims = this.#first === 'forced' ? this.#inherited : this.#ownership.claims();
-    const generation = this.#generation;
-    const metadata = subscriptionOf({ topics, plans, profile, claims, generation });
-    const joined = await this.#requests.join(this.#memberId, metadata);
+    let claimed = 0;
+    const verdict = await this.#joining.join({
+      memberId: this.#memberId,
+      generation: this.#generation,
+      claims: () => {
+        const claims = this.#ownership.claims();
+        claimed = claims.length;
+        return claims;
+      },
+    });
     if (!this.#isOpen) return null;
-    switch (joined.errorCode) {
-      case KafkaErrorCode.NONE:
-        break;
-      case KafkaErrorCode.MEMBER_ID_REQUIRED:
-        // KIP-394: the broker remembers the id before it lets a newcomer in.
-        this.#memberId = joined.memberId;
-        return null;
-      case KafkaErrorCode.UNKNOWN_MEMBER_ID:
-        this.#forgotten('JoinGroup');
-        return null;
-      default:
-        throw this.#errors.refusal(joined.errorCode, 'JoinGroup');
-    }
+    if (verdict.kind === 'named') this.#memberId = verdict.memberId;
+    if (verdict.kind === 'forgotten') this.#forgotten('JoinGroup');
+    if (verdict.kind !== 'joined') return null;
+    const { joined } = verdict;
     if (this.#generation >= 0 && joined.generation > this.#generation + 1) {
       // A generation has passed without us: what it gave away cannot be told from what it left us.
       this.#lose(this.#errors.missed(this.#generation));
@@ -310,7 +288,7 @@ export class GroupMember {
       if (!this.#isOpen) return null;
       // The leader may go by our claims: hold a task back until we have let it go, which we have, and
       // will not do again. So another round follows, in which we claim what we are given in this one.
-      if (claims.length === 0) this.#rejoinGate.shut();
+      if (claimed === 0) this.#rejoinGate.shut();
     }
     this.#memberId = joined.memberId;
     this.#generation = joined.generation;
@@ -322,57 +300,32 @@ export class GroupMember {
     return joined;
   }
 
-  async #sync(
-    joined: Joined,
-    plans: readonly TaskPlan[],
-    profile: MemberProfile,
-  ): Promise<'synced' | 'again'> {
-    const { log, ports } = this.#options;
-    const assignments = joined.members === null ? [] : assignmentsFor(joined.members, plans, log);
-    const sentAt = ports.clock.monotonic();
-    const answer = await this.#requests.sync(joined.generation, joined.memberId, assignments);
+  async #sync(joined: Joined): Promise<'synced' | 'again'> {
+    const verdict = await this.#joining.sync(joined);
     if (!this.#isOpen) return 'again';
-    switch (answer.errorCode) {
-      case KafkaErrorCode.NONE:
-        break;
-      case KafkaErrorCode.REBALANCE_IN_PROGRESS:
-        return 'again';
-      case KafkaErrorCode.UNKNOWN_MEMBER_ID:
+    switch (verdict.kind) {
+      case 'assigned':
+        this.#heartbeats.contact(verdict.sentAt);
+        this.#receive(verdict.given);
+        return 'synced';
+      case 'forgotten':
         this.#forgotten('SyncGroup');
         return 'again';
-      case KafkaErrorCode.ILLEGAL_GENERATION:
+      case 'missed':
         this.#lose(this.#errors.missed(joined.generation));
         return 'again';
       default:
-        throw this.#errors.refusal(answer.errorCode, 'SyncGroup');
+        return 'again';
     }
-    this.#heartbeats.contact(sentAt);
-    const given = assignedIn(answer.assignment);
-    if (given !== null && this.#isInherited(given, profile)) return this.#inherit(given, profile);
-    if (given !== null && given.refusal !== null) {
-      // We hold nothing, and nobody should wait for our session to end.
-      await this.#requests.leave(joined.memberId, 'group').catch(() => {});
-      throw this.#errors.otherTopology(given.refusal);
-    }
-    this.#receive(given, profile);
-    return 'synced';
   }
 
-  #receive(given: AssignmentData | null, profile: MemberProfile): void {
+  #receive(given: AssignmentData | null): void {
     const { listener, log, groupId } = this.#options;
     const generation = this.#generation;
     const tasks = given?.tasks ?? [];
-    const known = canRun(profile);
-    const foreign = tasks.filter((task) => !known(task));
-    if (foreign.length > 0) {
-      throw this.#errors.otherTopology(
-        `this instance was given the tasks ${foreign.join(', ')}, which its own does not have`,
-      );
-    }
     const { added, revoked } = this.#ownership.receive(tasks, generation);
     log.info({ groupId, generation, tasks, added, revoked: revoked.map(idOf) }, 'tasks assigned');
-    this.#first = 'received';
-    this.#inherited = [];
+    this.#counts.assignments.add();
     this.#hosts = given?.hosts ?? [];
     this.#enter('stable');
     this.#stableGate.open();
@@ -380,36 +333,6 @@ export class GroupMember {
     listener.assigned(added, generation);
     if (revoked.length > 0) void this.#revoke(revoked);
     this.#firstAssignment.open();
-  }
-
-  /**
-   * A static member that comes back gets, without a rebalance, what the process before it was given.
-   * That cannot stand when it was given to somebody who looked otherwise (another topology, host or
-   * schemas), or took tasks away which that process did not live to let go: without another
-   * rebalance they would be nobody's. A newcomer claims nothing, so that nothing can be revoked
-   * from it.
-   */
-  #isInherited(given: AssignmentData, profile: MemberProfile): boolean {
-    if (this.#first !== 'awaited' || this.#options.instanceId === null) return false;
-    return given.profile !== profileHash(profile) || given.revoked > 0;
-  }
-
-  /** Claims what was given, so that it moves to nobody, and makes a rebalance. */
-  #inherit({ tasks }: AssignmentData, profile: MemberProfile): 'again' {
-    const { log, groupId } = this.#options;
-    const generation = this.#generation;
-    this.#first = 'forced';
-    this.#inherited = tasks
-      .filter(canRun(profile))
-      .map((task) => ({ task, generation, since: generation }));
-    // Our metadata has another generation by now, which the broker does not let pass (KIP-345).
-    log.info({ groupId, tasks }, 'assignment of the process before: forcing a rebalance');
-    return 'again';
-  }
-
-  #profile(plans: readonly TaskPlan[]): MemberProfile {
-    const { host, fingerprint, schemas } = this.#options;
-    return profileOf(plans, { host, fingerprint, schemas: schemas() });
   }
 
   /** Runs beside everything else, heartbeats and further rebalances included. */
@@ -458,7 +381,9 @@ export class GroupMember {
   #stalled(durationMs: number): void {
     const { log, groupId } = this.#options;
     const stalledMs = Math.round(durationMs);
-    log.warn({ groupId, stalledMs, stalls: this.stalls }, 'the process stood still');
+    log.warn({ groupId, stalledMs }, 'the process stood still');
+    this.#counts.stalls.add();
+    this.#counts.stalledMs.add(stalledMs);
     if (this.#state === 'stable') void this.heartbeat().catch(() => {});
   }
 
@@ -470,7 +395,7 @@ export class GroupMember {
     this.#life += 1;
     this.#generation = -1;
     this.#ownership.clear();
-    this.#inherited = [];
+    this.#joining.forget();
     this.#heartbeats.rest();
     if (this.#state !== 'joining') this.#enter('lost');
     this.#turns.turnAway(reason);
@@ -479,6 +404,7 @@ export class GroupMember {
     for (const reject of this.#waitingForProof) reject(reason);
     if (wasMember) {
       log.warn({ groupId, reason: reason.message }, 'membership lost');
+      this.#counts.lost.add();
       this.#losing = listener.lost(reason).catch((cause: unknown) => {
         log.error({ reason: asEscapementError(cause).message }, 'letting go of lost tasks failed');
       });
@@ -494,7 +420,7 @@ export class GroupMember {
 
   #fail(error: EscapementError): EscapementError {
     if (!this.#isOpen) return error;
-    const started = this.#first === 'received';
+    const started = this.#joining.isAssigned;
     this.#end('failed', error);
     this.#options.log.error({ code: error.code, reason: error.message }, 'group member failed');
     if (started) this.#options.listener.failed(error);

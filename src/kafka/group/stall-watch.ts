@@ -20,7 +20,6 @@ export class StallWatch {
   readonly #options: StallWatchOptions;
   #timer: Timer | null = null;
   #lastTick: number;
-  #count = 0;
 
   constructor(options: StallWatchOptions) {
     this.#options = options;
@@ -30,11 +29,6 @@ export class StallWatch {
   /** Monotonic ms of the last tick. */
   get awakeAt(): number {
     return this.#lastTick;
-  }
-
-  /** Stalls so far. */
-  get count(): number {
-    return this.#count;
   }
 
   begin(): void {
@@ -53,9 +47,7 @@ export class StallWatch {
       const lateMs = now - this.#lastTick - tickMs;
       this.#lastTick = now;
       this.#schedule();
-      if (lateMs < stallMs) return;
-      this.#count += 1;
-      stalled(lateMs);
+      if (lateMs >= stallMs) stalled(lateMs);
     });
   }
 }

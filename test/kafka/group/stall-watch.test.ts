@@ -14,19 +14,19 @@ function watching() {
 test('a process that runs has no stalls', () => {
   const { ports, watch, stalls } = watching();
   for (let i = 0; i < 50; i++) ports.advance(700);
-  expect([stalls, watch.count]).toEqual([[], 0]);
+  expect(stalls).toEqual([]);
   expect(ports.clock.monotonic() - watch.awakeAt).toBeLessThanOrEqual(1_000);
 });
 
 test('a tick that comes late by a heartbeat interval is a stall, told with its length', () => {
-  const { ports, watch, stalls } = watching();
+  const { ports, stalls } = watching();
   ports.advance(1_000);
   ports.stall(3_999);
-  expect(watch.count).toBe(0);
+  expect(stalls).toEqual([]);
   ports.stall(8_000);
-  expect([stalls, watch.count]).toEqual([[7_000], 1]);
+  expect(stalls).toEqual([7_000]);
   ports.advance(10_000);
-  expect(watch.count).toBe(1);
+  expect(stalls).toHaveLength(1);
 });
 
 test('while the process stands still its last sign of life does not move', () => {
