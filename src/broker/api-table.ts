@@ -17,6 +17,11 @@ export interface Connection {
   clientId: string;
   /** Set by the door: the node went down, and its connections with it. */
   cut: () => void;
+  /**
+   * Set by a handler whose request waits and has no effect but its answer: called when the
+   * connection is gone, so that nothing is kept for it.
+   */
+  abandon: (() => void) | null;
 }
 
 export interface Call {

@@ -113,7 +113,8 @@ export class Broker implements BrokerState {
 
   /** A new connection of a client to one node; `cut` is called when the node goes down. */
   connect(node: number, host: string, cut: () => void = () => {}): Connection {
-    const connection: Connection = { id: this.#nextConnection, node, host, clientId: '', cut };
+    const id = this.#nextConnection;
+    const connection: Connection = { id, node, host, clientId: '', cut, abandon: null };
     this.#nextConnection += 1;
     this.#connections.add(connection);
     return connection;
@@ -122,6 +123,7 @@ export class Broker implements BrokerState {
   /** The door closed the connection. */
   disconnect(connection: Connection): void {
     this.#connections.delete(connection);
+    connection.abandon?.();
   }
 
   /**

@@ -6,11 +6,12 @@
  * I2. The first partition with something to give hands out at least one whole batch, whatever the
  *     limits say (KIP-74); after that both limits hold.
  * I3. An error in any partition, or enough bytes, answers at once; otherwise the answer waits for
- *     an append, a marker or the maximum wait. A waiting fetch costs one timer and no polling.
+ *     an append, a marker or the maximum wait. A waiting fetch costs one timer and no polling, and
+ *     is forgotten with its connection.
  */
 import { KafkaErrorCode } from '../kafka/protocol/error-codes.ts';
 import { fetch } from '../kafka/protocol/fetch.ts';
-import type { ApiTable } from './api-table.ts';
+import type { ApiTable, Connection } from './api-table.ts';
 import type { Partition } from './partition.ts';
 import type { BrokerState } from './state.ts';
 import type { AbortedTransaction } from './stored-batch.ts';
@@ -30,7 +31,8 @@ interface Poll {
   readonly isolation: Isolation;
   readonly bytesMax: number;
   readonly bytesMin: number;
-  readonly node: number;
+  readonly maxWaitMs: number;
+  readonly connection: Connection;
 }
 
 interface Got {
@@ -46,6 +48,8 @@ interface Got {
 }
 
 const NOTHING = Buffer.alloc(0);
+/** `fetch.max.bytes` of a broker, whatever the client asks for. */
+const ANSWER_BYTES_MAX = 57_671_680;
 
 export function serveFetch(table: ApiTable, state: BrokerState): void {
   table.serve(fetch, (request, answer, { connection }) => {
@@ -66,31 +70,37 @@ export function serveFetch(table: ApiTable, state: BrokerState): void {
         })),
       ),
       isolation: request.isolationLevel === 1 ? 'read_committed' : 'read_uncommitted',
-      bytesMax: request.maxBytes,
+      bytesMax: Math.min(request.maxBytes, ANSWER_BYTES_MAX),
       bytesMin: request.minBytes,
-      node: connection.node,
+      maxWaitMs: request.maxWaitMs,
+      connection,
     };
     const respond = () => {
       const responses = byTopic(read(state, poll));
       answer({ throttleTimeMs: 0, errorCode: KafkaErrorCode.NONE, sessionId: 0, responses });
     };
     if (poll.wants.length === 0 || request.maxWaitMs <= 0 || isDue(state, poll)) respond();
-    else wait(state, poll, request.maxWaitMs, respond);
+    else wait(state, poll, respond);
   });
 }
 
-function wait(state: BrokerState, poll: Poll, maxWaitMs: number, respond: () => void): void {
+function wait(state: BrokerState, poll: Poll, respond: () => void): void {
   const logs = poll.wants.map((want) => state.topics.partition(want.topic, want.index)!.log);
   let waiting: 'waiting' | 'answered' = 'waiting';
+  const stop = () => {
+    waiting = 'answered';
+    poll.connection.abandon = null;
+    timer.cancel();
+    for (const unwatch of unwatches) unwatch();
+  };
   const finish = () => {
     // An answer may lead to an append inside the announcement that is being made.
     if (waiting === 'answered') return;
-    waiting = 'answered';
-    timer.cancel();
-    for (const unwatch of unwatches) unwatch();
+    stop();
     respond();
   };
-  const timer = state.ports.timers.after(maxWaitMs, finish);
+  poll.connection.abandon = stop;
+  const timer = state.ports.timers.after(poll.maxWaitMs, finish);
   const unwatches = logs.map((log) =>
     log.watch(() => {
       if (isDue(state, poll)) finish();
@@ -146,7 +156,7 @@ function read(state: BrokerState, poll: Poll): Got[] {
 
 function faultOf(partition: Partition, want: Want, poll: Poll): number {
   const { log } = partition;
-  if (partition.leader !== poll.node) return KafkaErrorCode.NOT_LEADER_OR_FOLLOWER;
+  if (partition.leader !== poll.connection.node) return KafkaErrorCode.NOT_LEADER_OR_FOLLOWER;
   const epochFault = partition.epochFault(want.leaderEpoch);
   if (epochFault !== KafkaErrorCode.NONE) return epochFault;
   return want.fetchOffset < log.logStartOffset || want.fetchOffset > log.logEndOffset
