@@ -5,10 +5,10 @@ import { KafkaErrorCode } from '../kafka/protocol/error-codes.ts';
 import type { ApiTable } from './api-table.ts';
 import { described, missing } from './metadata.ts';
 import type { BrokerState } from './state.ts';
+import { NO_TOPIC_ID } from './topics.ts';
 
 const BROKER_ENDPOINTS = 1;
 const NO_OPERATIONS = -2_147_483_648;
-const NO_ID = '0'.repeat(32);
 /** `max.request.partition.size.limit`. */
 const PAGE_MAX = 2_000;
 
@@ -66,7 +66,7 @@ function pageOf(state: BrokerState, name: string, first: number, limit: number) 
   const found = state.topics.find(name);
   const topic =
     found === undefined
-      ? missing(name, NO_ID, KafkaErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+      ? missing(name, NO_TOPIC_ID, KafkaErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
       : described(state, found);
   const last = first + limit;
   return {

@@ -15,11 +15,14 @@ import type { ApiTable, Connection } from './api-table.ts';
 import type { Partition } from './partition.ts';
 import type { BrokerState } from './state.ts';
 import type { AbortedTransaction } from './stored-batch.ts';
+import { NO_TOPIC_ID } from './topics.ts';
 
 type Isolation = 'read_committed' | 'read_uncommitted';
 
 interface Want {
   readonly topic: string;
+  /** That was asked for, from version 13 on; else NO_TOPIC_ID. */
+  readonly topicId: string;
   readonly index: number;
   readonly fetchOffset: number;
   readonly leaderEpoch: number;
@@ -37,6 +40,7 @@ interface Poll {
 
 interface Got {
   readonly topic: string;
+  readonly topicId: string;
   readonly partitionIndex: number;
   readonly errorCode: number;
   readonly highWatermark: number;
@@ -48,11 +52,13 @@ interface Got {
 }
 
 const NOTHING = Buffer.alloc(0);
+/** The first version that names topics by their ids (KIP-516). */
+const TOPIC_IDS_VERSION = 13;
 /** `fetch.max.bytes` of a broker, whatever the client asks for. */
 const ANSWER_BYTES_MAX = 57_671_680;
 
 export function serveFetch(table: ApiTable, state: BrokerState): void {
-  table.serve(fetch, (request, answer, { connection }) => {
+  table.serve(fetch, (request, answer, { connection, version }) => {
     if (request.sessionId !== 0) {
       // Sessions are never opened here, so an id is one of another broker's (KIP-227).
       const errorCode = KafkaErrorCode.FETCH_SESSION_ID_NOT_FOUND;
@@ -60,9 +66,10 @@ export function serveFetch(table: ApiTable, state: BrokerState): void {
       return;
     }
     const poll: Poll = {
-      wants: request.topics.flatMap(({ topic, partitions }) =>
+      wants: request.topics.flatMap(({ topic, topicId, partitions }) =>
         partitions.map((each) => ({
-          topic,
+          topic: version < TOPIC_IDS_VERSION ? topic : (state.topics.findById(topicId)?.name ?? ''),
+          topicId,
           index: each.partition,
           fetchOffset: each.fetchOffset,
           leaderEpoch: each.currentLeaderEpoch,
@@ -129,7 +136,7 @@ function read(state: BrokerState, poll: Poll): Got[] {
   let first: 'always' | 'within' = 'always';
   return poll.wants.map((want) => {
     const partition = state.topics.partition(want.topic, want.index);
-    if (partition === undefined) return failed(want, KafkaErrorCode.UNKNOWN_TOPIC_OR_PARTITION);
+    if (partition === undefined) return failed(want, unknownCode(state, want));
     const errorCode = faultOf(partition, want, poll);
     if (errorCode !== KafkaErrorCode.NONE) return failed(want, errorCode, partition);
     const { log } = partition;
@@ -139,6 +146,7 @@ function read(state: BrokerState, poll: Poll): Got[] {
     left = Math.max(0, left - slice.bytes);
     return {
       topic: want.topic,
+      topicId: want.topicId,
       partitionIndex: want.index,
       errorCode: KafkaErrorCode.NONE,
       highWatermark: log.highWatermark,
@@ -172,6 +180,7 @@ function endOf(partition: Partition, isolation: Isolation): number {
 function failed(want: Want, errorCode: number, partition?: Partition): Got {
   return {
     topic: want.topic,
+    topicId: want.topicId,
     partitionIndex: want.index,
     errorCode,
     highWatermark: -1,
@@ -183,12 +192,20 @@ function failed(want: Want, errorCode: number, partition?: Partition): Got {
   };
 }
 
-function byTopic(all: readonly Got[]): { topic: string; partitions: Got[] }[] {
-  const topics = new Map<string, Got[]>();
+function unknownCode(state: BrokerState, { topicId }: Want): number {
+  return topicId === NO_TOPIC_ID || state.topics.findById(topicId) !== undefined
+    ? KafkaErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+    : KafkaErrorCode.UNKNOWN_TOPIC_ID;
+}
+
+function byTopic(all: readonly Got[]): { topic: string; topicId: string; partitions: Got[] }[] {
+  const topics = new Map<string, { topic: string; topicId: string; partitions: Got[] }>();
   for (const got of all) {
-    const partitions = topics.get(got.topic);
-    if (partitions === undefined) topics.set(got.topic, [got]);
-    else partitions.push(got);
+    const { topic, topicId } = got;
+    const key = topicId === NO_TOPIC_ID ? topic : topicId;
+    const entry = topics.get(key) ?? { topic, topicId, partitions: [] };
+    entry.partitions.push(got);
+    topics.set(key, entry);
   }
-  return [...topics].map(([topic, partitions]) => ({ topic, partitions }));
+  return [...topics.values()];
 }

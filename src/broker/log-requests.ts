@@ -11,6 +11,8 @@ import { configOf } from './topic-configs.ts';
 const LATEST = -1;
 const EARLIEST = -2;
 const MAX_TIMESTAMP = -3;
+/** Of a log that is kept here and elsewhere; this one is all here. */
+const EARLIEST_LOCAL = -4;
 const LEADER_EPOCH_VERSION = 4;
 const NONE_FOUND = { timestamp: -1, offset: -1 };
 
@@ -79,8 +81,12 @@ function find(
   end: number,
 ): { timestamp: number; offset: number } {
   if (timestamp === LATEST) return { timestamp: -1, offset: end };
-  if (timestamp === EARLIEST) return { timestamp: -1, offset: log.logStartOffset };
+  if (timestamp === EARLIEST || timestamp === EARLIEST_LOCAL) {
+    return { timestamp: -1, offset: log.logStartOffset };
+  }
   if (timestamp === MAX_TIMESTAMP) return newest(log, end);
+  // What else is negative asks for what is kept elsewhere.
+  if (timestamp < 0) return NONE_FOUND;
   for (const batch of log.batches) {
     if (batch.baseOffset >= end) break;
     if (batch.header.maxTimestamp < timestamp) continue;

@@ -5,14 +5,13 @@ import { findCoordinator } from '../kafka/protocol/find-coordinator.ts';
 import { metadata } from '../kafka/protocol/metadata.ts';
 import type { ApiTable } from './api-table.ts';
 import type { BrokerState } from './state.ts';
-import type { Topic } from './topics.ts';
+import { NO_TOPIC_ID, type Topic } from './topics.ts';
 import { FEATURES } from './versions.ts';
 
 const GROUP_KEY = 0;
 const TRANSACTION_KEY = 1;
 /** "Not asked for", in the fields of authorized operations. */
 const NO_OPERATIONS = -2_147_483_648;
-const NO_ID = '0'.repeat(32);
 
 export function serveMetadata(table: ApiTable, state: BrokerState): void {
   table.serve(apiVersions, (_request, answer) => {
@@ -64,13 +63,13 @@ function found(
   if (topic !== undefined) return described(state, topic);
   if (name === null) return missing(null, topicId, KafkaErrorCode.UNKNOWN_TOPIC_ID);
   if (wish === 'refuse' || state.settings.unknownTopics === 'refuse') {
-    return missing(name, NO_ID, KafkaErrorCode.UNKNOWN_TOPIC_OR_PARTITION);
+    return missing(name, NO_TOPIC_ID, KafkaErrorCode.UNKNOWN_TOPIC_OR_PARTITION);
   }
   const spec = { name, partitions: -1, replicationFactor: -1, assignments: [], configs: [] };
   const fault = state.topics.fault(spec);
   return fault === null
     ? described(state, state.topics.create(spec))
-    : missing(name, NO_ID, fault.errorCode);
+    : missing(name, NO_TOPIC_ID, fault.errorCode);
 }
 
 export function described(state: BrokerState, topic: Topic) {

@@ -6,6 +6,7 @@ import { txnOffsetCommit } from '../kafka/protocol/txn-offset-commit.ts';
 import type { ApiTable, Call, Connection } from './api-table.ts';
 import type { GroupOffsets, OffsetEntry } from './offsets.ts';
 import type { BrokerState } from './state.ts';
+import { NO_TOPIC_ID } from './topics.ts';
 import type { Enlistment } from './transactions.ts';
 
 interface Committer {
@@ -16,6 +17,7 @@ interface Committer {
 
 interface OffsetTopic {
   readonly name: string;
+  readonly topicId?: string;
   readonly partitions: readonly {
     readonly partitionIndex: number;
     readonly committedOffset: number;
@@ -27,6 +29,9 @@ interface OffsetTopic {
 type Commit = (entry: OffsetEntry) => void;
 
 const GROUPS_VERSION = 8;
+/** First versions that name topics by their ids. */
+const COMMIT_TOPIC_IDS_VERSION = 10;
+const FETCH_TOPIC_IDS_VERSION = 10;
 /** First version of OffsetCommit that tells an unknown group from an old generation. */
 const UNKNOWN_GROUP_VERSION = 9;
 /** First versions of TxnOffsetCommit that know TRANSACTION_ABORTABLE, and that add the group. */
@@ -45,7 +50,11 @@ export function serveOffsetRequests(table: ApiTable, state: BrokerState): void {
       errorCode === KafkaErrorCode.GROUP_ID_NOT_FOUND && version < UNKNOWN_GROUP_VERSION
         ? KafkaErrorCode.ILLEGAL_GENERATION
         : errorCode;
-    const topics = store(state, request.topics, refusal, (entry) =>
+    const named = request.topics.map((topic) => ({
+      ...topic,
+      name: nameOf(state, topic, version < COMMIT_TOPIC_IDS_VERSION ? 'name' : 'id'),
+    }));
+    const topics = store(state, named, refusal, (entry) =>
       state.groups.findOrCreate(request.groupId).offsets.commit(entry),
     );
     answer({ throttleTimeMs: 0, topics });
@@ -86,12 +95,22 @@ export function serveOffsetRequests(table: ApiTable, state: BrokerState): void {
       answer({ throttleTimeMs: 0, topics, errorCode, groups: [] });
       return;
     }
-    const groups = request.groups.map(({ groupId, topics }) => ({
-      groupId,
-      ...offsetsOf(state, connection, groupId, topics, stability),
-    }));
+    const by = version < FETCH_TOPIC_IDS_VERSION ? 'name' : 'id';
+    const groups = request.groups.map(({ groupId, topics }) => {
+      const named = topics?.map((topic) => ({ ...topic, name: nameOf(state, topic, by) })) ?? null;
+      return { groupId, ...offsetsOf(state, connection, groupId, named, stability) };
+    });
     answer({ throttleTimeMs: 0, topics: [], errorCode: KafkaErrorCode.NONE, groups });
   });
+}
+
+/** The name of a topic that is named by its id from some version on; '' when there is none. */
+function nameOf(
+  state: BrokerState,
+  { name, topicId }: { readonly name: string; readonly topicId: string },
+  by: 'name' | 'id',
+): string {
+  return by === 'name' ? name : (state.topics.findById(topicId)?.name ?? '');
 }
 
 function misplaced(state: BrokerState, connection: Connection, groupId: string): number {
@@ -212,11 +231,15 @@ function store(
   errorCode: number,
   commit: Commit,
 ) {
-  return topics.map(({ name, partitions }) => ({
+  return topics.map(({ name, topicId = NO_TOPIC_ID, partitions }) => ({
     name,
+    topicId,
     partitions: partitions.map((each) => {
       const { partitionIndex } = each;
       // The topics are looked at first, whatever is wrong with the group.
+      if (name === '' && topicId !== NO_TOPIC_ID) {
+        return { partitionIndex, errorCode: KafkaErrorCode.UNKNOWN_TOPIC_ID };
+      }
       if (state.topics.partition(name, partitionIndex) === undefined) {
         return { partitionIndex, errorCode: KafkaErrorCode.UNKNOWN_TOPIC_OR_PARTITION };
       }
@@ -237,29 +260,41 @@ function store(
   }));
 }
 
+interface WantedTopic {
+  readonly name: string;
+  readonly topicId?: string;
+  readonly partitionIndexes: readonly number[];
+}
+
 function offsetsOf(
   state: BrokerState,
   connection: Connection,
   groupId: string,
-  topics: readonly { readonly name: string; readonly partitionIndexes: readonly number[] }[] | null,
+  topics: readonly WantedTopic[] | null,
   stability: 'stable' | 'any',
 ) {
   const errorCode = misplaced(state, connection, groupId);
   const offsets = state.groups.find(groupId)?.offsets;
-  const wanted =
+  const wanted: readonly WantedTopic[] =
     topics ??
     [...(offsets?.partitions() ?? [])].map(([name, partitionIndexes]) => ({
       name,
+      topicId: state.topics.find(name)?.id ?? NO_TOPIC_ID,
       partitionIndexes,
     }));
   return {
     errorCode,
-    topics: wanted.map(({ name, partitionIndexes }) => ({
-      name,
-      partitions: partitionIndexes.map((partitionIndex) =>
-        offsetOf(offsets, name, partitionIndex, errorCode, stability),
-      ),
-    })),
+    topics: wanted.map(({ name, topicId = NO_TOPIC_ID, partitionIndexes }) => {
+      const isUnknown = name === '' && topicId !== NO_TOPIC_ID;
+      const refusal = isUnknown ? KafkaErrorCode.UNKNOWN_TOPIC_ID : errorCode;
+      return {
+        name,
+        topicId,
+        partitions: partitionIndexes.map((partitionIndex) =>
+          offsetOf(offsets, name, partitionIndex, refusal, stability),
+        ),
+      };
+    }),
   };
 }
 

@@ -13,7 +13,7 @@ import type { ApiTable, Call } from './api-table.ts';
 import type { BatchHeader } from './batch-header.ts';
 import type { Appended, Partition } from './partition.ts';
 import type { BrokerState } from './state.ts';
-import type { Topic } from './topics.ts';
+import { NO_TOPIC_ID, type Topic } from './topics.ts';
 import type { ClientRules, Participant } from './transaction-state.ts';
 
 const ACKS = new Set([-1, 0, 1]);
@@ -34,22 +34,29 @@ interface Write {
 
 interface Slot {
   readonly name: string;
+  /** That was asked for, from version 13 on; else NO_TOPIC_ID. */
+  readonly topicId: string;
   readonly index: number;
   /** Null once it is refused. */
   write: Write | null;
   answer: Appended;
 }
 
+/** The first version that names topics by their ids (KIP-516). */
+const TOPIC_IDS_VERSION = 13;
+
 const UNDECIDED: Appended = { errorCode: KafkaErrorCode.UNKNOWN_SERVER_ERROR, baseOffset: -1 };
 
 export function serveProduce(table: ApiTable, state: BrokerState): void {
   table.serve(produce, (request, answer, call) => {
     const { acks } = request;
-    const slots = request.topicData.flatMap(({ name, partitionData }) =>
-      partitionData.map(({ index, records }) =>
-        slotOf(state, { name, index, records, acks }, call),
-      ),
-    );
+    const slots = request.topicData.flatMap(({ name: given, topicId, partitionData }) => {
+      const name =
+        call.version < TOPIC_IDS_VERSION ? given : (state.topics.findById(topicId)?.name ?? '');
+      return partitionData.map(({ index, records }) =>
+        slotOf(state, { name, topicId, index, records, acks }, call),
+      );
+    });
     const respond = () => {
       for (const slot of slots) {
         const { write } = slot;
@@ -79,13 +86,16 @@ export function serveProduce(table: ApiTable, state: BrokerState): void {
 
 function slotOf(
   state: BrokerState,
-  request: { name: string; index: number; records: Buffer | null; acks: number },
-  { connection }: Call,
+  request: { name: string; topicId: string; index: number; records: Buffer | null; acks: number },
+  { connection, version }: Call,
 ): Slot {
-  const { name, index, records } = request;
-  const refuse = (answer: Appended): Slot => ({ name, index, write: null, answer });
+  const { name, topicId, index, records } = request;
+  const refuse = (answer: Appended): Slot => ({ name, topicId, index, write: null, answer });
   const topic = state.topics.find(name);
   const partition = topic?.partitions[index];
+  if (topic === undefined && version >= TOPIC_IDS_VERSION) {
+    return refuse(refused(KafkaErrorCode.UNKNOWN_TOPIC_ID));
+  }
   if (topic === undefined || partition === undefined) {
     return refuse(refused(KafkaErrorCode.UNKNOWN_TOPIC_OR_PARTITION));
   }
@@ -99,7 +109,7 @@ function slotOf(
   const header = partition.read(records);
   return 'errorCode' in header
     ? refuse(header)
-    : { name, index, write: { topic, partition, records, header }, answer: UNDECIDED };
+    : { name, topicId, index, write: { topic, partition, records, header }, answer: UNDECIDED };
 }
 
 interface Joining {
@@ -191,14 +201,16 @@ function answerOf(errorCode: number, version: number): number {
 }
 
 function byTopic(state: BrokerState, slots: readonly Slot[], version: number) {
-  const topics = new Map<string, ReturnType<typeof partitionAnswer>[]>();
+  type Answers = ReturnType<typeof partitionAnswer>[];
+  const topics = new Map<string, { name: string; topicId: string; partitionResponses: Answers }>();
   for (const slot of slots) {
-    const answers = topics.get(slot.name);
-    const answered = partitionAnswer(state, slot, version);
-    if (answers === undefined) topics.set(slot.name, [answered]);
-    else answers.push(answered);
+    const { name, topicId } = slot;
+    const key = topicId === NO_TOPIC_ID ? name : topicId;
+    const entry = topics.get(key) ?? { name, topicId, partitionResponses: [] };
+    entry.partitionResponses.push(partitionAnswer(state, slot, version));
+    topics.set(key, entry);
   }
-  return [...topics].map(([name, partitionResponses]) => ({ name, partitionResponses }));
+  return [...topics.values()];
 }
 
 function partitionAnswer(state: BrokerState, { name, index, answer }: Slot, version: number) {

@@ -7,10 +7,9 @@ import type { Request } from '../kafka/protocol/schema.ts';
 import type { ApiTable } from './api-table.ts';
 import { topicConfigs } from './config-requests.ts';
 import type { BrokerState } from './state.ts';
-import type { Fault, Topic, TopicSpec } from './topics.ts';
+import { type Fault, NO_TOPIC_ID, type Topic, type TopicSpec } from './topics.ts';
 
 const TOPIC_IDS_VERSION = 6;
-const NO_ID = '0'.repeat(32);
 const TWICE: Fault = {
   errorCode: KafkaErrorCode.INVALID_REQUEST,
   message: 'Duplicate topic name.',
@@ -50,7 +49,7 @@ export function serveTopicRequests(table: ApiTable, state: BrokerState): void {
     const wanted: readonly Named[] =
       version >= TOPIC_IDS_VERSION
         ? request.topics
-        : request.topicNames.map((name) => ({ name, topicId: NO_ID }));
+        : request.topicNames.map((name) => ({ name, topicId: NO_TOPIC_ID }));
     const [single, twice] = apart(wanted, ({ name, topicId }) => name ?? topicId);
     const responses = single.map((named) => deleted(state, named));
     const both = twice.map((key) => {
@@ -105,7 +104,7 @@ function created(state: BrokerState, asked: Asked, validateOnly: boolean) {
 function refused(name: string, fault: Fault) {
   return {
     name,
-    topicId: NO_ID,
+    topicId: NO_TOPIC_ID,
     errorCode: fault.errorCode,
     errorMessage: fault.message,
     topicConfigErrorCode: KafkaErrorCode.NONE,
@@ -122,11 +121,11 @@ interface Named {
 
 function deleted(state: BrokerState, named: Named) {
   const { name, topicId } = named;
-  if (name === null && topicId === NO_ID) {
+  if (name === null && topicId === NO_TOPIC_ID) {
     const message = 'Neither topic name nor id were specified.';
     return deletion(named, KafkaErrorCode.INVALID_REQUEST, message);
   }
-  if (name !== null && topicId !== NO_ID) {
+  if (name !== null && topicId !== NO_TOPIC_ID) {
     const message = 'You may not specify both topic name and topic id.';
     return deletion(named, KafkaErrorCode.INVALID_REQUEST, message);
   }

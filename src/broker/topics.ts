@@ -9,6 +9,8 @@ import type { Randomness } from '../ports.ts';
 import { type CleanupPolicy, Partition } from './partition.ts';
 import { configOf, faultOfConfigs } from './topic-configs.ts';
 
+/** Of a request or an answer that names a topic otherwise. */
+export const NO_TOPIC_ID = '0'.repeat(32);
 const PARTITIONS_MAX = 10_000;
 
 export interface Topic {

@@ -176,7 +176,7 @@ describe('the broker', () => {
     {
       transactionVersion: 2,
       feature: [{ name: 'transaction.version', maxVersionLevel: 2, minVersionLevel: 2 }],
-      produce: 12,
+      produce: 13,
       endTxn: 5,
       txnOffsetCommit: 5,
     },

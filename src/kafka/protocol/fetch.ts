@@ -1,5 +1,6 @@
 /**
- * Reads record batches from partitions by topic name; version 13 would need topic ids.
+ * Reads record batches from partitions. From version 13 on topics have ids instead of names; what only
+ * replicas say in the later versions is passed over.
  */
 import {
   array,
@@ -12,12 +13,14 @@ import {
   rows,
   string,
   struct,
+  uuid,
 } from './schema.ts';
 
 export const fetch = defineApi({
   key: 1,
   name: 'Fetch',
-  versions: [4, 12],
+  versions: [4, 18],
+  clientVersionMax: 12,
   flexibleFrom: 12,
   request: {
     clusterId: string({
@@ -27,7 +30,7 @@ export const fetch = defineApi({
       default: null,
       whenAbsent: 'ignore',
     }),
-    replicaId: int32({ default: -1 }),
+    replicaId: int32({ until: 14, default: -1, whenAbsent: 'ignore' }),
     maxWaitMs: int32(),
     minBytes: int32(),
     maxBytes: int32({ default: 2_147_483_647 }),
@@ -35,7 +38,8 @@ export const fetch = defineApi({
     sessionId: int32({ since: 7, default: 0, whenAbsent: 'ignore' }),
     sessionEpoch: int32({ since: 7, default: -1, whenAbsent: 'ignore' }),
     topics: rows({
-      topic: string(),
+      topic: string({ until: 12, whenAbsent: 'ignore' }),
+      topicId: uuid({ since: 13, whenAbsent: 'ignore' }),
       partitions: rows({
         partition: int32(),
         currentLeaderEpoch: int32({ since: 9, default: -1, whenAbsent: 'ignore' }),
@@ -47,7 +51,8 @@ export const fetch = defineApi({
     }),
     forgottenTopicsData: rows(
       {
-        topic: string(),
+        topic: string({ until: 12, whenAbsent: 'ignore' }),
+        topicId: uuid({ since: 13, whenAbsent: 'ignore' }),
         partitions: array(int32()),
       },
       { since: 7 },
@@ -59,7 +64,8 @@ export const fetch = defineApi({
     errorCode: int16({ since: 7, whenAbsent: 'ignore' }),
     sessionId: int32({ since: 7, default: 0 }),
     responses: rows({
-      topic: string(),
+      topic: string({ until: 12, whenAbsent: 'ignore' }),
+      topicId: uuid({ since: 13, whenAbsent: 'ignore' }),
       partitions: rows({
         partitionIndex: int32(),
         errorCode: int16(),

@@ -8,7 +8,8 @@ import { array, defineApi, int8, int16, int32, rows, string } from './schema.ts'
 export const findCoordinator = defineApi({
   key: 10,
   name: 'FindCoordinator',
-  versions: [0, 4],
+  versions: [0, 6],
+  clientVersionMax: 4,
   flexibleFrom: 3,
   request: {
     key: string({ until: 3 }),

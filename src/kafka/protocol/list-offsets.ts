@@ -6,7 +6,8 @@ import { defineApi, int8, int16, int32, int64, rows, string } from './schema.ts'
 export const listOffsets = defineApi({
   key: 2,
   name: 'ListOffsets',
-  versions: [1, 7],
+  versions: [1, 11],
+  clientVersionMax: 7,
   flexibleFrom: 6,
   request: {
     replicaId: int32(),
@@ -19,6 +20,7 @@ export const listOffsets = defineApi({
         timestamp: int64(),
       }),
     }),
+    timeoutMs: int32({ since: 10, whenAbsent: 'ignore' }),
   },
   response: {
     throttleTimeMs: int32({ since: 2, default: 0, whenAbsent: 'ignore' }),

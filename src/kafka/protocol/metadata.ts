@@ -6,7 +6,8 @@ import { array, boolean, defineApi, int16, int32, rows, string, uuid } from './s
 export const metadata = defineApi({
   key: 3,
   name: 'Metadata',
-  versions: [1, 12],
+  versions: [1, 13],
+  clientVersionMax: 12,
   flexibleFrom: 9,
   request: {
     topics: rows(
@@ -47,5 +48,6 @@ export const metadata = defineApi({
       topicAuthorizedOperations: int32({ since: 8, default: -2_147_483_648 }),
     }),
     clusterAuthorizedOperations: int32({ since: 8, until: 10, default: -2_147_483_648 }),
+    errorCode: int16({ since: 13, whenAbsent: 'ignore' }),
   },
 });

@@ -2,13 +2,15 @@
  * Committed offsets of a group; `requireStable` (7) refuses while a transaction holds them (KIP-447).
  *
  * Version 8 asks for several groups at once: `groups` takes the place of `groupId` and `topics`.
+ * Version 10 has topic ids instead of names.
  */
-import { array, boolean, defineApi, int16, int32, int64, rows, string } from './schema.ts';
+import { array, boolean, defineApi, int16, int32, int64, rows, string, uuid } from './schema.ts';
 
 export const offsetFetch = defineApi({
   key: 9,
   name: 'OffsetFetch',
-  versions: [1, 8],
+  versions: [1, 10],
+  clientVersionMax: 8,
   flexibleFrom: 6,
   request: {
     groupId: string({ until: 7 }),
@@ -22,9 +24,12 @@ export const offsetFetch = defineApi({
     groups: rows(
       {
         groupId: string(),
+        memberId: string({ since: 9, nullableSince: 9, default: null, whenAbsent: 'ignore' }),
+        memberEpoch: int32({ since: 9, default: -1, whenAbsent: 'ignore' }),
         topics: rows(
           {
-            name: string(),
+            name: string({ until: 9, whenAbsent: 'ignore' }),
+            topicId: uuid({ since: 10, whenAbsent: 'ignore' }),
             partitionIndexes: array(int32()),
           },
           { nullableSince: 8 },
@@ -54,7 +59,8 @@ export const offsetFetch = defineApi({
       {
         groupId: string(),
         topics: rows({
-          name: string(),
+          name: string({ until: 9, whenAbsent: 'ignore' }),
+          topicId: uuid({ since: 10, whenAbsent: 'ignore' }),
           partitions: rows({
             partitionIndex: int32(),
             committedOffset: int64(),

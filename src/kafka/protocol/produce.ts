@@ -3,20 +3,23 @@
  *
  * Version 12 has the layout of 11. Within a transaction it adds the partitions by itself, so it may be
  * spoken there only while the cluster's feature `transaction.version` is 2 (KIP-890).
+ * Version 13 has topic ids instead of names.
  */
-import { defineApi, int16, int32, int64, records, rows, string, struct } from './schema.ts';
+import { defineApi, int16, int32, int64, records, rows, string, struct, uuid } from './schema.ts';
 
 export const produce = defineApi({
   key: 0,
   name: 'Produce',
-  versions: [3, 12],
+  versions: [3, 13],
+  clientVersionMax: 12,
   flexibleFrom: 9,
   request: {
     transactionalId: string({ nullableSince: 3, default: null }),
     acks: int16(),
     timeoutMs: int32(),
     topicData: rows({
-      name: string(),
+      name: string({ until: 12, whenAbsent: 'ignore' }),
+      topicId: uuid({ since: 13, whenAbsent: 'ignore' }),
       partitionData: rows({
         index: int32(),
         records: records({ nullableSince: 3 }),
@@ -25,7 +28,8 @@ export const produce = defineApi({
   },
   response: {
     responses: rows({
-      name: string(),
+      name: string({ until: 12, whenAbsent: 'ignore' }),
+      topicId: uuid({ since: 13, whenAbsent: 'ignore' }),
       partitionResponses: rows({
         index: int32(),
         errorCode: int16(),

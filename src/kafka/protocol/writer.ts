@@ -83,7 +83,9 @@ export class Writer {
     if (typeof value !== 'string' || !/^[0-9a-f]{32}$/i.test(value)) {
       throw this.unfit(value, '32 hexadecimal digits');
     }
-    this.#buffer.write(value, this.#reserve(16), 'hex');
+    // Before the buffer is named: making room may replace it.
+    const at = this.#reserve(16);
+    this.#buffer.write(value, at, 'hex');
   }
 
   /** The UTF-8 bytes alone, `length` of them. */

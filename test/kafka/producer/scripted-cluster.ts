@@ -58,7 +58,8 @@ export class ScriptedCluster implements SessionCluster {
     body: NoInfer<Req> | ((version: number) => NoInfer<Req>),
     options: VersionRange,
   ): Promise<Res> {
-    const version = Math.min(api.versions[1], options.versionMax ?? api.versions[1]);
+    const newest = api.clientVersionMax ?? api.versions[1];
+    const version = Math.min(newest, options.versionMax ?? newest);
     if (version < (options.versionMin ?? 0)) throw new Error(`no version of ${api.name} is left`);
     const given = typeof body === 'function' ? (body as (v: number) => Req)(version) : body;
     // The bytes must be legal, and a batch is reused once it is acknowledged.

@@ -10,6 +10,7 @@ import {
   encodeResponse,
   isFlexible,
 } from '../../../src/kafka/protocol/codec.ts';
+import { deleteTopics } from '../../../src/kafka/protocol/delete-topics.ts';
 import { fetch } from '../../../src/kafka/protocol/fetch.ts';
 import { findCoordinator } from '../../../src/kafka/protocol/find-coordinator.ts';
 import { heartbeat } from '../../../src/kafka/protocol/heartbeat.ts';
@@ -178,8 +179,8 @@ describe('encoding', () => {
 
   it('refuses versions that are not spoken', () => {
     const body = { maxWaitMs: 5, minBytes: 1, topics: [] };
-    expect(() => encodeRequest(fetch, 13, body)).toThrow(/versions 4 to 12, not 13/);
-    expect(() => encodeRequest(fetch, 3, body)).toThrow(/versions 4 to 12, not 3/);
+    expect(() => encodeRequest(fetch, 19, body)).toThrow(/versions 4 to 18, not 19/);
+    expect(() => encodeRequest(fetch, 3, body)).toThrow(/versions 4 to 18, not 3/);
   });
 });
 
@@ -210,6 +211,17 @@ describe('byte fields', () => {
       }),
       { numRuns: 40 },
     );
+  });
+});
+
+describe('a message of many ids', () => {
+  it('has every one, wherever the writer made room', () => {
+    const topics = Array.from({ length: 1_000 }, (_, n) => ({
+      name: null,
+      topicId: (n + 1).toString(16).padStart(8, '0').repeat(4),
+    }));
+    const bytes = encodeRequest(deleteTopics, 6, { topics, timeoutMs: 1 });
+    expect(decodeRequest(deleteTopics, 6, bytes).topics).toEqual(topics);
   });
 });
 
