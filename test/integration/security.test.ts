@@ -4,12 +4,17 @@ import { connect as connectTls } from 'node:tls';
 import type { KafkaConfig } from 'kafkajs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { EscapementError } from '../../src/errors.ts';
+import { mapValues, run, string, to, topology } from '../../src/index.ts';
 import { Cluster } from '../../src/kafka/cluster/cluster.ts';
 import { kafkajsTransport } from '../../src/kafka/transport/kafkajs.ts';
 import { systemPorts } from '../../src/ports.ts';
 import { silentLog } from '../../src/telemetry/log.ts';
+import { readTopic } from '../../topologies/billing/raw-log.ts';
+import { createTopics } from '../topics.ts';
 import { Authority } from './real/certificates.ts';
 import { describeReal } from './real/parts.ts';
+import { writeRows } from './real/producer.ts';
+import { documentedRights, grant } from './real/rights.ts';
 import {
   PASSWORD,
   type SecureKafka,
@@ -23,6 +28,8 @@ type Sasl = NonNullable<KafkaConfig['sasl']>;
 
 const WRONG = 'pw-wrong-4c11';
 const TOKEN_MS = 60_000;
+/** Of the sessions that are renewed. */
+const SESSION_MS = 4_000;
 
 const plain = (password = PASSWORD): Sasl => ({ mechanism: 'plain', username: USER, password });
 const scram = (bits: 256 | 512, password = PASSWORD): Sasl => ({
@@ -41,7 +48,10 @@ for (const version of ['3.9.1', '4.3.1'] as const) {
     let trusted: Ssl;
 
     beforeAll(async () => {
-      broker = await startSecureKafka(version);
+      broker = await startSecureKafka(version, {
+        // A session of a token ends with it.
+        'listener.name.bare.oauthbearer.connections.max.reauth.ms': '60000',
+      });
       trusted = { ca: [broker.authority.cert] };
     });
     afterAll(() => broker?.stop());
@@ -198,6 +208,59 @@ for (const version of ['3.9.1', '4.3.1'] as const) {
         expect(sockets).toBe(1);
       },
     );
+
+    it('renews its sessions while it works, and ends when a token is refused then', async () => {
+      const [input, output] = ['renewed-in', 'renewed-out'];
+      const { bootstrap } = broker.kafka;
+      await createTopics(
+        bootstrap,
+        [input, output].map((topic) => ({ topic, numPartitions: 1 })),
+      );
+      const names = { applicationId: 'renewed', inputs: [input], outputs: [output] };
+      await grant(bootstrap, USER, documentedRights(names));
+      let asked = 0;
+      let refuse = false;
+      const oauthBearerProvider = async () => {
+        asked++;
+        return { value: refuse ? 'no token' : unsecuredToken(USER, SESSION_MS) };
+      };
+      const warnings: unknown[] = [];
+      const app = topology('renewed');
+      app.stream(input, { key: string(), value: string() }).pipe(
+        mapValues((value) => value),
+        to(output, { key: string(), value: string() }),
+      );
+      const application = await run(app, {
+        applicationId: 'renewed',
+        kafka: {
+          brokers: [broker.bare],
+          sasl: { mechanism: 'oauthbearer', oauthBearerProvider },
+          reauthenticationThreshold: SESSION_MS / 2,
+        },
+        log: {
+          ...silentLog,
+          warn: (fields: unknown, event: string) => warnings.push([event, fields]),
+        },
+        signals: 'ignore',
+      });
+      const ended = application.stopped().then(
+        () => null,
+        (error: unknown) => error,
+      );
+      const committed = async () => (await readTopic(bootstrap, output))[0]!.committed.length;
+      const first = asked;
+      let rows = 0;
+      // Every connection logs in again, several times, and steps go on over all of them.
+      while (asked < 3 * first) {
+        await writeRows(bootstrap, input, [['k', `v${rows}`]]);
+        rows++;
+        await expect.poll(committed, { timeout: 20_000 }).toBe(rows);
+      }
+      expect({ state: application.state, warnings }).toEqual({ state: 'running', warnings: [] });
+      refuse = true;
+      expect(await ended).toMatchObject({ code: 'AUTHENTICATION_FAILED' });
+      expect(await committed()).toBe(rows);
+    });
 
     it('says what a listener of another kind needs, and keeps to TLS', async () => {
       const bare = await attempt(broker.mutual, {});

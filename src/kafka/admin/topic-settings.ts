@@ -115,7 +115,7 @@ export interface BatchLimits {
 /**
  * Refuses topics whose `max.message.bytes` is below what may be sent to them: the broker would refuse
  * a batch in the middle of a step, and again at every start. Topics whose settings we may not read
- * are let through with a warning. Throws `TOPIC_MISMATCH` with all of them.
+ * are let through, which the log tells. Throws `TOPIC_MISMATCH` with all of them.
  */
 export async function checkBatchLimits(
   cluster: Cluster,
@@ -146,7 +146,7 @@ async function batchLimitOf(cluster: Cluster, topic: string): Promise<number | n
     return value === undefined || value === '' ? null : Number(value);
   } catch (cause) {
     if (!(cause instanceof EscapementError) || cause.code !== 'NOT_AUTHORIZED') throw cause;
-    cluster.log.warn({ topic, reason: cause.message }, 'the size limit of a topic is not known');
+    cluster.log.info({ topic, reason: cause.message }, 'the size limit of a topic is not known');
     return null;
   }
 }
