@@ -7,11 +7,13 @@
  * I3. What is written here, Kafka's Java client reads.
  */
 import * as zlib from 'node:zlib';
-import { Decompress } from 'fzstd';
 import { EscapementError } from '../../errors.ts';
 import { decompressLz4 } from './lz4.ts';
 import { compressLz4 } from './lz4-encode.ts';
 import { compressSnappy, decompressSnappy } from './snappy.ts';
+import { decompressZstdInScript } from './zstd.ts';
+
+export { decompressZstdInScript } from './zstd.ts';
 
 export const NO_COMPRESSION = 0;
 export const GZIP = 1;
@@ -102,49 +104,4 @@ function decompressZstd(input: Buffer, bytesMax: number): Buffer {
     return zstdDecompressSync(input, { maxOutputLength: bytesMax });
   }
   return decompressZstdInScript(input, bytesMax);
-}
-
-/** For Node 20. */
-export function decompressZstdInScript(input: Buffer, bytesMax: number): Buffer {
-  checkWindow(input, bytesMax);
-  const pieces: Uint8Array[] = [];
-  let bytes = 0;
-  const stream = new Decompress((piece) => {
-    bytes += piece.length;
-    if (bytes > bytesMax) throw new RangeError('the output is larger');
-    // The stream may go on writing into its window, but not into a piece it has handed out.
-    pieces.push(piece);
-  });
-  stream.push(input, true);
-  return Buffer.concat(pieces, bytes);
-}
-
-const ZSTD_MAGIC = 0xfd2fb528;
-const SINGLE_SEGMENT = 0x20;
-const MAGIC_AND_DESCRIPTOR_BYTES = 5;
-
-/**
- * fzstd allocates the window that a frame header asks for, up to 2 GiB, before it reads a block.
- * RFC 8878, section 3.1.1.1: either a window descriptor, or one segment whose size is the content's.
- */
-function checkWindow(input: Buffer, bytesMax: number): void {
-  if (input.length < MAGIC_AND_DESCRIPTOR_BYTES + 1 || input.readUInt32LE(0) !== ZSTD_MAGIC) {
-    throw new RangeError('not a zstd frame');
-  }
-  const descriptor = input[4]!;
-  const start = MAGIC_AND_DESCRIPTOR_BYTES;
-  let window: number;
-  if ((descriptor & SINGLE_SEGMENT) === 0) {
-    const exponent = input[start]! >> 3;
-    window = 2 ** (10 + exponent) * (1 + (input[start]! & 7) / 8);
-  } else {
-    const dictionaryBytes = [0, 1, 2, 4][descriptor & 3]!;
-    const sizeBytes = 1 << (descriptor >> 6);
-    const at = start + dictionaryBytes;
-    window = 0;
-    for (let index = sizeBytes - 1; index >= 0; index--) {
-      window = window * 256 + (input[at + index] ?? 0);
-    }
-  }
-  if (window > bytesMax) throw new RangeError(`it needs a window of ${window} bytes`);
 }

@@ -3,9 +3,9 @@
  *
  * Written here because the packages at hand check no bounds: a match length of their input's choice
  * keeps them busy for seconds. Checksums of the frame are not looked at; the batch has its own.
- *
- * I1. Output grows only by bytes that exist or matches that lie behind, and never beyond `bytesMax`.
  */
+import { Decompressed } from './decompressed.ts';
+
 const MAGIC = 0x184d2204;
 const VERSION_MASK = 0xc0;
 const VERSION = 0x40;
@@ -22,7 +22,7 @@ export function decompressLz4(input: Buffer, bytesMax: number): Buffer {
   const checksumBytes = flags & BLOCK_CHECKSUM ? 4 : 0;
   // Magic, flags, block size, optional content size and dictionary id, header checksum.
   let at = 6 + (flags & CONTENT_SIZE ? 8 : 0) + (flags & DICTIONARY_ID ? 4 : 0) + 1;
-  const output = new Output(input.length, bytesMax);
+  const output = new Decompressed(input.length, bytesMax);
   for (;;) {
     const size = input.readUInt32LE(at);
     at += 4;
@@ -36,7 +36,7 @@ export function decompressLz4(input: Buffer, bytesMax: number): Buffer {
 }
 
 /** Sequences of literals and matches; the last one has no match. */
-function block(input: Buffer, start: number, end: number, output: Output): void {
+function block(input: Buffer, start: number, end: number, output: Decompressed): void {
   let at = start;
   while (at < end) {
     const token = input[at++]!;
@@ -61,46 +61,4 @@ function block(input: Buffer, start: number, end: number, output: Output): void 
 function byteAt(input: Buffer, at: number, end: number): number {
   if (at >= end) throw new RangeError('a sequence is cut off');
   return input[at]!;
-}
-
-class Output {
-  #buffer: Buffer;
-  #at = 0;
-  readonly #bytesMax: number;
-
-  constructor(inputBytes: number, bytesMax: number) {
-    this.#bytesMax = bytesMax;
-    this.#buffer = Buffer.allocUnsafe(Math.min(bytesMax, 4 * inputBytes));
-  }
-
-  finish(): Buffer {
-    return this.#buffer.subarray(0, this.#at);
-  }
-
-  literals(input: Buffer, start: number, length: number): void {
-    this.#reserve(length);
-    input.copy(this.#buffer, this.#at, start, start + length);
-    this.#at += length;
-  }
-
-  /** Source and target may overlap: a distance below the length repeats what was just written. */
-  match(distance: number, length: number): void {
-    let from = this.#at - distance;
-    if (distance === 0 || from < 0) throw new RangeError('a match lies before the output');
-    this.#reserve(length);
-    const buffer = this.#buffer;
-    let at = this.#at;
-    for (const end = at + length; at < end; ) buffer[at++] = buffer[from++]!;
-    this.#at = at;
-  }
-
-  #reserve(count: number): void {
-    const need = this.#at + count;
-    if (need <= this.#buffer.length) return;
-    if (need > this.#bytesMax) throw new RangeError('the output is larger');
-    const bytes = Math.min(this.#bytesMax, Math.max(2 * this.#buffer.length, need));
-    const grown = Buffer.allocUnsafe(bytes);
-    this.#buffer.copy(grown, 0, 0, this.#at);
-    this.#buffer = grown;
-  }
 }

@@ -12,6 +12,8 @@ import { EscapementError } from '../../errors.ts';
 import { type FetchedBatch, type FetchedRecords, located, type Source } from './parse-fetched.ts';
 
 const NONE: Buffer = Buffer.alloc(0);
+/** A position behind every buffer, still a small integer. */
+const PAST_EVERY_END = 0x3fff_ffff;
 const NO_BATCHES: readonly FetchedBatch[] = [];
 
 export class RecordCursor {
@@ -123,13 +125,17 @@ export class RecordCursor {
     this.#at = end;
   }
 
-  /** A zigzag varint of 32 bits. */
+  /** A zigzag varint of 32 bits. A longer one goes past every end, so that its record is refused. */
   #varint(): number {
     const buffer = this.buffer;
     let at = this.#at;
     let byte = buffer[at++]!;
     let raw = byte & 0x7f;
     for (let shift = 7; byte >= 0x80; shift += 7) {
+      if (shift > 28) {
+        this.#at = PAST_EVERY_END;
+        return 0;
+      }
       byte = buffer[at++]!;
       raw |= (byte & 0x7f) << shift;
     }
@@ -139,9 +145,37 @@ export class RecordCursor {
 
   /** A zigzag varint of 64 bits: exact to 2^53, rounded beyond. */
   #varlong(): number {
-    const start = this.#at;
-    const near = this.#varint();
-    return this.#at - start <= 4 ? near : longDelta(this.buffer, start);
+    const buffer = this.buffer;
+    let at = this.#at;
+    let byte = buffer[at++]!;
+    let raw = byte & 0x7f;
+    for (let shift = 7; byte >= 0x80; shift += 7) {
+      if (shift > 21) return this.#longDelta();
+      byte = buffer[at++]!;
+      raw |= (byte & 0x7f) << shift;
+    }
+    this.#at = at;
+    return (raw >>> 1) ^ -(raw & 1);
+  }
+
+  /** A timestamp far from its batch's first; out of line, since most are near. */
+  #longDelta(): number {
+    let at = this.#at;
+    let low = 0;
+    let high = 0;
+    for (let count = 0; ; count++) {
+      if (count === 10) {
+        this.#at = PAST_EVERY_END;
+        return 0;
+      }
+      const byte = this.buffer[at++]!;
+      if (count < 4) low |= (byte & 0x7f) << (7 * count);
+      else high += (byte & 0x7f) * 2 ** (7 * (count - 4));
+      if (!(byte >= 0x80)) break;
+    }
+    this.#at = at;
+    const magnitude = high * 2 ** 27 + (low >>> 1);
+    return (low & 1) === 0 ? magnitude : -magnitude - 1;
   }
 
   #corrupt(at: number): EscapementError {
@@ -156,18 +190,4 @@ export class RecordCursor {
     );
     return this.#source === undefined ? error : located(error, this.#source, this.#baseOffset);
   }
-}
-
-/** A timestamp far from its batch's first; out of line, since most are near. */
-function longDelta(buffer: Buffer, at: number): number {
-  let low = 0;
-  let high = 0;
-  for (let count = 0; count < 10; count++) {
-    const byte = buffer[at++]!;
-    if (count < 4) low |= (byte & 0x7f) << (7 * count);
-    else high += (byte & 0x7f) * 2 ** (7 * (count - 4));
-    if (byte < 0x80) break;
-  }
-  const magnitude = high * 2 ** 27 + (low >>> 1);
-  return (low & 1) === 0 ? magnitude : -magnitude - 1;
 }

@@ -97,35 +97,39 @@ export function emptyBatch(baseOffset: number, lastOffset: number, producerId = 
 
 class SlowReader {
   readonly #bytes: Buffer;
+  readonly #encoding: 'utf8' | 'latin1';
   at = 0;
 
-  constructor(bytes: Buffer) {
+  constructor(bytes: Buffer, encoding: 'utf8' | 'latin1') {
     this.#bytes = bytes;
+    this.#encoding = encoding;
   }
 
   varint(): bigint {
     let raw = 0n;
     for (let shift = 0n; ; shift += 7n) {
-      const byte = this.#bytes[this.at++]!;
+      const byte = this.#bytes[this.at++];
+      if (byte === undefined) throw new RangeError('a record runs past its batch');
       raw |= BigInt(byte & 0x7f) << shift;
       if (byte < 0x80) return BigInt.asIntN(64, (raw >> 1n) ^ -(raw & 1n));
     }
   }
 
-  text(): string | null {
+  text(encoding = this.#encoding): string | null {
     const length = Number(this.varint());
     if (length < 0) return null;
     this.at += length;
-    return this.#bytes.toString('utf8', this.at - length, this.at);
+    return this.#bytes.toString(encoding, this.at - length, this.at);
   }
 }
 
 /** Every record of every batch, control records and aborted data too. */
-export function readSlowly(log: Buffer): LoggedRecord[] {
+export function readSlowly(log: Buffer, encoding: 'utf8' | 'latin1' = 'utf8'): LoggedRecord[] {
   const records: LoggedRecord[] = [];
   for (let at = 0; at < log.length; at += 12 + log.readInt32BE(at + 8)) {
     const body = log.subarray(at + 61, at + 12 + log.readInt32BE(at + 8));
-    const reader = new SlowReader((log.readInt16BE(at + 21) & 7) === 1 ? gunzipSync(body) : body);
+    const content = (log.readInt16BE(at + 21) & 7) === 1 ? gunzipSync(body) : body;
+    const reader = new SlowReader(content, encoding);
     for (let left = log.readInt32BE(at + 57); left > 0; left--) {
       const end = Number(reader.varint()) + reader.at;
       reader.at += 1;
@@ -134,7 +138,7 @@ export function readSlowly(log: Buffer): LoggedRecord[] {
       const key = reader.text();
       const value = reader.text();
       const headers = Array.from({ length: Number(reader.varint()) }, () => ({
-        key: reader.text()!,
+        key: reader.text('utf8')!,
         value: reader.text(),
       }));
       if (reader.at !== end) throw new Error(`the record at ${offset} has another length`);
