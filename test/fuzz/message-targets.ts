@@ -2,14 +2,16 @@
 import { readFileSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
 import {
+  decodeAssignmentData,
+  decodeMemberData,
+  encodeAssignmentData,
+  encodeMemberData,
+} from '../../src/kafka/group/member-words.ts';
+import {
   decodeAssignment,
-  decodeClaims,
   decodeSubscription,
-  decodeTasks,
   encodeAssignment,
-  encodeClaims,
   encodeSubscription,
-  encodeTasks,
 } from '../../src/kafka/group/subscription.ts';
 import { APIS } from '../../src/kafka/protocol/apis.ts';
 import {
@@ -59,11 +61,28 @@ function messageTarget({ api: name, version, side, bytes }: Vector): Target {
 /** What members tell each other through the broker; any process of the group may have written it. */
 function memberTargets(): Target[] {
   const partitions = [{ topic: 'orders', partition: 3 }];
-  const claims = encodeClaims([{ task: 'orders_3', generation: 7 }]);
-  const tasks = encodeTasks({ tasks: ['orders_3', 'orders_4'], fingerprint: 12, revoked: 1 });
+  const member = encodeMemberData({
+    profile: {
+      host: 'here:8080',
+      fingerprint: 'f00d',
+      subTopologies: [{ name: 'orders', partitions: 8, topics: ['0123456789abcdef'] }],
+      schemas: new Map([['orders-value', 7]]),
+    },
+    claims: [
+      { task: 'orders_3', generation: 7, since: 2 },
+      { task: 'orders_4', generation: 7, since: 7 },
+    ],
+  });
+  const tasks = encodeAssignmentData({
+    tasks: ['orders_3', 'orders_4'],
+    revoked: 1,
+    profile: '0123456789abcdef',
+    refusal: null,
+    hosts: [{ host: 'there:8080', tasks: ['orders_1'] }],
+  });
   const subscription = {
     topics: ['orders', 'payments'],
-    userData: claims,
+    userData: member,
     ownedPartitions: partitions,
     generation: 7,
     rackId: 'here',
@@ -85,8 +104,8 @@ function memberTargets(): Target[] {
       [encodeAssignment(3, { partitions, userData: tasks })],
       decodeAssignment,
     ),
-    target('group claims', [claims], decodeClaims),
-    target('group tasks', [tasks], decodeTasks),
+    target('group member data', [member], decodeMemberData),
+    target('group assignment data', [tasks], decodeAssignmentData),
     target('step id in offset metadata', [Buffer.from(encodeMetadata(METADATA, 4_096))], (bytes) =>
       decodeMetadata(bytes.toString()),
     ),
