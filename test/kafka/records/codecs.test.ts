@@ -64,7 +64,7 @@ describe('a decompression bomb', () => {
     expect(() => decompressSnappy(javaPayload('snappy block'), 2_999)).toThrow(/larger/);
     // 50,000,000 bytes are below the bound, but seven bytes cannot hold them.
     const claim = Buffer.from('80e1eb17006161', 'hex');
-    expect(() => decompressSnappy(claim, DECOMPRESSED_BYTES_MAX)).toThrow(/shorter/);
+    expect(() => decompressSnappy(claim, DECOMPRESSED_BYTES_MAX)).toThrow(RangeError);
     // A varint of 2^31-1 bytes, and nothing behind it.
     expect(codeOf(() => decompress(SNAPPY, Buffer.from('ffffffff0700', 'hex')))).toBe(
       'BATCH_CORRUPT',
