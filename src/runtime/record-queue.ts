@@ -21,11 +21,14 @@ import type { SourceNode, TimestampExtractor } from '../topology/node.ts';
 import { type Header, Origin, Rec } from '../topology/record.ts';
 import type { Process } from './context.ts';
 import type { Input } from './input.ts';
+import type { LookAhead } from './look-ahead.ts';
 
 export interface QueueEntry {
   readonly source: SourceNode;
   readonly process: Process;
   readonly feed: PartitionFeed;
+  /** For a source whose keys are looked up in a store. */
+  readonly lookAhead: LookAhead | null;
 }
 
 const NO_RECORD: Input['record'] = Rec.of(new Origin('', -1, -1, -1, null), -1, null, null);
@@ -46,6 +49,7 @@ class InputPartition implements Input {
   preparing: FetchedRecords | null = null;
   /** Position after the loaded chunk. */
   chunkEnd = -1;
+  #keyHash = -1;
 
   constructor(index: number, entry: QueueEntry, headerLimits: HeaderLimits | undefined) {
     this.index = index;
@@ -64,6 +68,7 @@ class InputPartition implements Input {
       return false;
     }
     this.extractorFailure = undefined;
+    this.#keyHash = this.entry.lookAhead === null ? -1 : this.entry.lookAhead.next();
     this.record = this.#record(
       source.timestamp === null ? cursor.timestamp : this.#extract(source.timestamp),
     );
@@ -83,7 +88,16 @@ class InputPartition implements Input {
       cursor.headerCount === 0 ? null : headerReader(cursor, this.#headerLimits),
     );
     const { buffer, keyStart, keyEnd, valueStart, valueEnd } = cursor;
-    return Rec.fromBytes(origin, source, buffer, keyStart, keyEnd, valueStart, valueEnd);
+    return Rec.fromBytes(
+      origin,
+      source,
+      buffer,
+      keyStart,
+      keyEnd,
+      valueStart,
+      valueEnd,
+      this.#keyHash,
+    );
   }
 
   /** The extractor's time. What it throws is kept for the run of the record: this is no place to fail. */
@@ -241,6 +255,7 @@ export class RecordQueue {
 
 function load(partition: InputPartition, chunk: FetchedRecords): void {
   partition.cursor.load(chunk);
+  partition.entry.lookAhead?.load(chunk);
   partition.chunkEnd = chunk.nextOffset;
 }
 

@@ -13,6 +13,7 @@ import type { Committed } from './committed.ts';
 import { TaskContext } from './context.ts';
 import type { Execution, ExecutionParts } from './execution.ts';
 import { compileGraph, type Graph } from './graph.ts';
+import { LookAhead, storeOfKeys } from './look-ahead.ts';
 import { Progress } from './progress.ts';
 import { RecordPolicies } from './record-policy.ts';
 import { RecordQueue } from './record-queue.ts';
@@ -82,7 +83,9 @@ export function beginRun(run: TaskRunOptions): TaskRun {
   const queue = new RecordQueue({
     entries: feeds.map((feed) => {
       const { node, process } = sourceOf(graph, names, feed.topic);
-      return { source: node, process, feed };
+      const name = storeOfKeys(node, subTopology.nodes);
+      const lookAhead = name === null ? null : new LookAhead(stores.keyValue.get(name)!);
+      return { source: node, process, feed, lookAhead };
     }),
     headerLimits: options,
     passed: (index, offset) => {

@@ -56,6 +56,11 @@ export class KeyValueStore implements Staged {
     return true;
   }
 
+  /** Brings the rows of at most 256 hashes into the processor's cache; changes nothing. */
+  warm(hashes: Uint32Array, count: number): number {
+    return this.#table.warm(hashes, count);
+  }
+
   /** As `find`, without what is not committed. Walks the undo log: for queries, not for records. */
   findCommitted(key: Buffer, start: number, end: number, hash: number): boolean {
     const entry = this.#staging.committedEntry(0, key, start, end, hash);

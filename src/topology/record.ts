@@ -79,7 +79,7 @@ class Encoded {
   readonly keyEnd: number;
   readonly valueStart: number;
   readonly valueEnd: number;
-  keyHash = -1;
+  keyHash: number;
   key: unknown = PENDING;
 
   constructor(
@@ -89,6 +89,7 @@ class Encoded {
     keyEnd: number,
     valueStart: number,
     valueEnd: number,
+    keyHash: number,
   ) {
     this.decoders = decoders;
     this.buffer = buffer;
@@ -96,6 +97,7 @@ class Encoded {
     this.keyEnd = keyEnd;
     this.valueStart = valueStart;
     this.valueEnd = valueEnd;
+    this.keyHash = keyHash;
   }
 
   decodeKey(): unknown {
@@ -153,7 +155,10 @@ export class Rec<K, V, P extends Partitioning = Partitioning> {
     this.#headers = headers;
   }
 
-  /** A record over the bytes of a fetch response; nothing is decoded yet. */
+  /**
+   * A record over the bytes of a fetch response; nothing is decoded yet. `keyHash`: murmur2 of the
+   * key when it is known, else -1.
+   */
   static fromBytes<K, V>(
     meta: Origin,
     decoders: Decoders<K, V>,
@@ -162,8 +167,9 @@ export class Rec<K, V, P extends Partitioning = Partitioning> {
     keyEnd: number,
     valueStart: number,
     valueEnd: number,
+    keyHash = -1,
   ): Rec<K, V, Keyed> {
-    const encoded = new Encoded(decoders, buffer, keyStart, keyEnd, valueStart, valueEnd);
+    const encoded = new Encoded(decoders, buffer, keyStart, keyEnd, valueStart, valueEnd, keyHash);
     return new Rec<K, V, Keyed>(meta, null, encoded, KEY_FORM | VALUE_FORM, PENDING, PENDING, null);
   }
 

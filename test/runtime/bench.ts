@@ -208,7 +208,8 @@ export class Bench {
   }
 }
 
-function fetchedBytes(rows: readonly Given[], baseOffset: number): Buffer {
+/** The records of a fetch response, from that offset on. */
+export function fetchedBytes(rows: readonly Given[], baseOffset: number): Buffer {
   const writer = new BatchWriter({ batchBytesMax: Number.MAX_SAFE_INTEGER });
   for (const { key = null, value = null, at = 1_000, headers = null } of rows) {
     const [k, v] = [bytesOf(key), bytesOf(value)];

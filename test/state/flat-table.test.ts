@@ -147,3 +147,24 @@ describe('Staging', () => {
     expect(get(table, key, 1)).toEqual(Buffer.from([6]));
   });
 });
+
+it('warming changes nothing, whatever the hashes', () => {
+  const table = new FlatTable();
+  const hashes = new Uint32Array(256);
+  const key = Buffer.alloc(4);
+  table.warm(hashes, 256);
+  for (let i = 0; i < 20_000; i += 1) {
+    key.writeInt32BE(i);
+    table.put(key, 0, 4, Math.imul(i, 0x85eb_ca6b) >>> 0, key, 0, 4, i, 0);
+    if (i < 256) hashes[i] = Math.imul(i, i % 3 === 0 ? 7 : 0x85eb_ca6b);
+  }
+  const before = table.writes;
+  table.warm(hashes, 256);
+  expect(table.writes).toBe(before);
+  expect(table.size).toBe(20_000);
+  for (let i = 0; i < 20_000; i += 1) {
+    key.writeInt32BE(i);
+    expect(table.find(key, 0, 4, Math.imul(i, 0x85eb_ca6b) >>> 0)).toBe(true);
+    expect(table.timestamp).toBe(i);
+  }
+});
