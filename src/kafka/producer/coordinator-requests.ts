@@ -65,6 +65,7 @@ export interface CoordinatorRequestsOptions {
   /** Deadline of each request. */
   readonly timeoutMs: number;
   readonly lane: Lane;
+  readonly versionMax: TransactionVersion;
 }
 
 const NOWHERE = {};
@@ -76,6 +77,7 @@ export class CoordinatorRequests {
   readonly #transactionalId: string;
   readonly #timeoutMs: number;
   readonly #lane: Lane;
+  readonly #versionMax: TransactionVersion;
   #transactionNode = -1;
   #version: TransactionVersion = 1;
   #groupNode = -1;
@@ -86,6 +88,7 @@ export class CoordinatorRequests {
     this.#transactionalId = options.transactionalId;
     this.#timeoutMs = options.timeoutMs;
     this.#lane = options.lane;
+    this.#versionMax = options.versionMax;
   }
 
   /** Which transactions are spoken since the last `init`. */
@@ -120,13 +123,19 @@ export class CoordinatorRequests {
     for (let attempt = 1; ; attempt++) {
       const level = this.#cluster.finalizedFeature(node, TRANSACTION_FEATURE);
       try {
-        return transactionVersionOf(await exchange.within(level, 'ApiVersions'));
+        const offered = transactionVersionOf(await exchange.within(level, 'ApiVersions'));
+        return offered < this.#versionMax ? offered : this.#versionMax;
       } catch (cause) {
-        const error = repeatable(cause);
-        if (error.decision !== 'retry') throw error;
-        await exchange.pause('ApiVersions', `ApiVersions of node ${node}`, error, attempt);
+        const passing = repeatable(cause);
+        if (passing.decision !== 'retry') throw passing;
+        await exchange.pause('ApiVersions', `ApiVersions of node ${node}`, passing, attempt);
       }
     }
+  }
+
+  /** The node that coordinates the group, as far as is known; -1: it will be looked up. */
+  groupNode(groupId: string): number {
+    return groupId === this.#groupOfNode ? this.#groupNode : -1;
   }
 
   async addPartitions(
@@ -259,7 +268,7 @@ export class CoordinatorRequests {
 
   #knownNode({ kind, key }: Place): number {
     if (kind === 'transaction') return this.#transactionNode;
-    return key === this.#groupOfNode ? this.#groupNode : -1;
+    return this.groupNode(key);
   }
 
   async #findNode(exchange: Exchange, { kind, key }: Place, what: string): Promise<number> {

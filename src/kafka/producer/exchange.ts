@@ -52,10 +52,16 @@ export class Exchange {
   readonly #options: ExchangeOptions;
   readonly #deadline: number;
   #halted: 'open' | 'halted' = 'open';
+  #repeats = 0;
 
   constructor(options: ExchangeOptions) {
     this.#options = options;
     this.#deadline = options.ports.clock.monotonic() + options.boundMs;
+  }
+
+  /** Requests that were sent again. */
+  get repeats(): number {
+    return this.#repeats;
   }
 
   /** I1. */
@@ -79,6 +85,7 @@ export class Exchange {
     log.debug({ what, attempt, pauseMs, reason: cause.message }, 'request repeated');
     await ports.timers.sleep(pauseMs);
     this.assertOpen();
+    this.#repeats += 1;
     repeated?.of(api).add();
   }
 

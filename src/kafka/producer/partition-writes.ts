@@ -35,6 +35,12 @@ interface Write {
   sealed: Buffer | null;
 }
 
+/** What all requests of one `write` share. */
+interface Request {
+  readonly exchange: Exchange;
+  readonly range: VersionRange;
+}
+
 /** What the requests to one leader left to be written again, and the last reason for it. */
 interface Leftover {
   readonly writes: Write[];
@@ -86,9 +92,20 @@ export class PartitionWrites {
   }
 
   /** Resolves when every leader has acknowledged every batch; rejects once all have answered. */
-  async write(exchange: Exchange, outputs: readonly StepOutput[]): Promise<void> {
+  async write(
+    exchange: Exchange,
+    outputs: readonly StepOutput[],
+    range = this.#range,
+  ): Promise<void> {
     const writes = outputs.map((output) => this.#writeOf(output));
-    await this.#writeAll(exchange, writes, 1);
+    await this.#writeAll({ exchange, range }, writes, 1);
+  }
+
+  /** The nodes that these outputs go to, as far as is known; an unknown one counts as a node. */
+  leaders(outputs: readonly StepOutput[]): ReadonlySet<number> {
+    return new Set(
+      outputs.map(({ topic, partition }) => this.#sequences.of(topic, partition).leader),
+    );
   }
 
   #writeOf({ topic, partition, batches }: StepOutput): Write {
@@ -96,14 +113,15 @@ export class PartitionWrites {
     return { place: this.#sequences.of(topic, partition), batches, at: 0, sealed: null };
   }
 
-  async #writeAll(exchange: Exchange, writes: Write[], attempt: number): Promise<void> {
+  async #writeAll(request: Request, writes: Write[], attempt: number): Promise<void> {
+    const { exchange } = request;
     let leaders: Map<number, Write[]>;
     try {
       leaders = await this.#byLeader(exchange, writes);
     } catch (cause) {
       const reason = asEscapementError(cause);
       if (reason.decision !== 'retry') throw reason;
-      await this.#writeAgain(exchange, { writes, reason }, attempt);
+      await this.#writeAgain(request, { writes, reason }, attempt);
       return;
     }
     exchange.assertOpen();
@@ -111,17 +129,17 @@ export class PartitionWrites {
       exchange,
       [...leaders].map(async ([node, led]) => {
         const left: Leftover = { writes: [], reason: null };
-        await this.#writeTo(exchange, node, led, left);
-        await this.#writeAgain(exchange, left, attempt);
+        await this.#writeTo(request, node, led, left);
+        await this.#writeAgain(request, left, attempt);
       }),
     );
   }
 
   /** Their leaders may be others now. */
-  async #writeAgain(exchange: Exchange, left: Leftover, attempt: number): Promise<void> {
+  async #writeAgain(request: Request, left: Leftover, attempt: number): Promise<void> {
     if (left.reason === null) return;
-    await exchange.pause('Produce', 'Produce', left.reason, attempt);
-    await this.#writeAll(exchange, left.writes, attempt + 1);
+    await request.exchange.pause('Produce', 'Produce', left.reason, attempt);
+    await this.#writeAll(request, left.writes, attempt + 1);
   }
 
   async #byLeader(exchange: Exchange, writes: readonly Write[]): Promise<Map<number, Write[]>> {
@@ -143,13 +161,13 @@ export class PartitionWrites {
   }
 
   /** Batch after batch of all partitions of one leader, until none is left or refused. */
-  async #writeTo(exchange: Exchange, node: number, writes: Write[], left: Leftover): Promise<void> {
+  async #writeTo(request: Request, node: number, writes: Write[], left: Leftover): Promise<void> {
     let active = writes;
     while (active.length > 0) {
-      exchange.assertOpen();
+      request.exchange.assertOpen();
       let answer: Response<typeof produce>;
       try {
-        answer = await this.#send(node, active);
+        answer = await this.#send(node, active, request.range);
       } catch (cause) {
         const reason = asEscapementError(cause);
         for (const { place } of active) this.#forgetLeader(place);
@@ -162,7 +180,11 @@ export class PartitionWrites {
     }
   }
 
-  #send(node: number, writes: readonly Write[]): Promise<Response<typeof produce>> {
+  #send(
+    node: number,
+    writes: readonly Write[],
+    range: VersionRange,
+  ): Promise<Response<typeof produce>> {
     const { cluster, transactionalId, timeoutMs, lane } = this.#options;
     const topicData: { name: string; partitionData: { index: number; records: Buffer }[] }[] = [];
     for (const write of writes) {
@@ -187,7 +209,7 @@ export class PartitionWrites {
         timeoutMs: Math.ceil(timeoutMs / 2),
         topicData,
       },
-      { lane, timeoutMs, ...this.#range },
+      { lane, timeoutMs, ...range },
     );
   }
 

@@ -8,7 +8,7 @@
  *                          └─► AddOffsetsToTxn ─► TxnOffsetCommit┘
  *
  *   v2:  Produce to all leaders ─┬─► EndTxn ─► the next epoch
- *        TxnOffsetCommit ────────┘
+ *        TxnOffsetCommit ────────┘     (how these two follow each other: `step-order.ts`)
  *
  * I1. A step is committed if and only if `commit` resolved, or it rejected with `indefinite` or
  *     `fenced` and its step id is found in the committed offsets after `init`.
@@ -40,6 +40,7 @@ import { allOf, Exchange, Late } from './exchange.ts';
 import { PartitionWrites } from './partition-writes.ts';
 import { type SessionState, successor } from './session-state.ts';
 import type { Membership, SessionStep, StepOffsets } from './step.ts';
+import { type StepOrder, StepOrders } from './step-order.ts';
 import { QUICK, RANGES, type TransactionVersion } from './transaction-version.ts';
 
 export interface TransactionalSessionOptions {
@@ -52,12 +53,11 @@ export interface TransactionalSessionOptions {
   readonly ports: Ports;
   readonly log: Log;
   readonly metrics?: Metrics;
-  /** Of TxnOffsetCommit on v2. Default `beside`; measured in docs/decisions. */
-  readonly offsetsOrder?: OffsetsOrder;
+  /** On v2, for measurements. Default: chosen by where the requests go. */
+  readonly stepOrder?: StepOrder;
+  /** Default 2. With 1 transactions v1 are spoken whatever the cluster offers. */
+  readonly transactionVersionMax?: TransactionVersion;
 }
-
-/** `beside`: together with Produce; `after`: when Produce is acknowledged. */
-export type OffsetsOrder = 'beside' | 'after';
 
 /** Answers of the markers of the previous transaction: short, for each step may meet one. */
 const STEP_CONCURRENT_PAUSE_MS = [2, 20] as const;
@@ -68,6 +68,7 @@ export class TransactionalSession {
   readonly transactionalId: string;
   readonly #options: TransactionalSessionOptions;
   readonly #metrics: Metrics;
+  readonly #orders: StepOrders;
   readonly #coordinators: CoordinatorRequests;
   readonly #writes: PartitionWrites;
   #identity: ProducerIdentity = { producerId: -1, producerEpoch: -1 };
@@ -80,6 +81,7 @@ export class TransactionalSession {
   constructor(options: TransactionalSessionOptions) {
     const { cluster, transactionalId, transactionTimeoutMs, lane = 'transaction' } = options;
     this.#metrics = options.metrics ?? new Metrics();
+    this.#orders = new StepOrders(options.stepOrder ?? null);
     this.transactionalId = transactionalId;
     this.#options = options;
     this.#coordinators = new CoordinatorRequests({
@@ -87,6 +89,7 @@ export class TransactionalSession {
       transactionalId,
       timeoutMs: transactionTimeoutMs,
       lane,
+      versionMax: options.transactionVersionMax ?? 2,
     });
     this.#writes = new PartitionWrites({
       cluster,
@@ -197,22 +200,27 @@ export class TransactionalSession {
   }
 
   async #writeV2(exchange: Exchange, { outputs, offsets }: SessionStep): Promise<void> {
-    const write = () => this.#writes.write(exchange, outputs);
-    const commit = () => this.#commitOffsets(exchange, offsets);
-    const parts: (() => Promise<void>)[] = [];
-    if (outputs.length > 0) parts.push(write);
-    if (offsets.partitions.length > 0) parts.push(commit);
-    if (parts.length === 0) return;
+    const hasOffsets = offsets.partitions.length > 0;
+    if (outputs.length === 0 && !hasOffsets) return;
     // Even a refused request may have added its partitions.
     this.#content = 'added';
-    if (this.#options.offsetsOrder !== 'after') {
-      await allOf(
-        exchange,
-        parts.map((part) => part()),
-      );
-      return;
-    }
-    for (const part of parts) await part();
+    const commit = () => (hasOffsets ? this.#commitOffsets(exchange, offsets) : Promise.resolve());
+    if (outputs.length === 0) return commit();
+    const order = this.#orders.next({
+      leaders: this.#writes.leaders(outputs),
+      groupNode: hasOffsets ? this.#coordinators.groupNode(offsets.groupId) : null,
+    });
+    const { clock } = this.#options.ports;
+    const began = clock.monotonic();
+    const isAnnounced = order === 'announced';
+    if (isAnnounced) await this.#coordinators.addPartitions(exchange, this.#identity, outputs);
+    const range = RANGES[isAnnounced ? 1 : 2].produce;
+    const write = () => this.#writes.write(exchange, outputs, range);
+    if (order === 'offsets-first') await commit();
+    if (order === 'beside' || isAnnounced) await allOf(exchange, [write(), commit()]);
+    else await write();
+    if (order === 'after') await commit();
+    this.#orders.went(order, clock.monotonic() - began, exchange.repeats);
   }
 
   async #commitOffsets(exchange: Exchange, offsets: StepOffsets): Promise<void> {

@@ -44,6 +44,11 @@ export class ScriptedCluster implements SessionCluster {
     this.#script.set(api, [...(this.#script.get(api) ?? []), ...answers]);
   }
 
+  /** From here on everything succeeds. */
+  unscript(): void {
+    this.#script.clear();
+  }
+
   names(): string[] {
     return this.sent.map(({ api }) => api);
   }

@@ -1,4 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import type { StepOutput } from '../../../src/kafka/producer/step.ts';
+import { StepOrders } from '../../../src/kafka/producer/step-order.ts';
 import { brokerError, KafkaErrorCode } from '../../../src/kafka/protocol/error-codes.ts';
 import { TransportError } from '../../../src/kafka/transport/transport.ts';
 import { type Log, silentLog } from '../../../src/telemetry/log.ts';
@@ -25,6 +27,9 @@ const epochs = (cluster: ScriptedCluster, api: string) =>
 describe('a step on transactions v2', () => {
   test('is Produce, TxnOffsetCommit and EndTxn in their new versions, and nothing else', async () => {
     const { cluster, producer } = await ready();
+    // Until the nodes are known it is another order.
+    await producer.commit(step([output('invoices', 0, ['a']), output('invoices', 1, ['b'])], 41));
+    cluster.sent.length = 0;
     await producer.commit(step([output('invoices', 0, ['a']), output('invoices', 1, ['b'])], 42));
     expect(cluster.sent.map(({ api, version }) => `${api} ${version}`)).toEqual([
       'Produce 12',
@@ -99,22 +104,82 @@ describe('a step on transactions v2', () => {
     await producer.commit(step([]));
     expect(cluster.names()).toEqual(['Produce', 'EndTxn', 'TxnOffsetCommit', 'EndTxn']);
   });
+});
 
-  test('may send the offsets when Produce is acknowledged, not beside it', async () => {
-    const { cluster, producer } = await ready({ offsetsOrder: 'after' });
+describe('the order of a step on transactions v2', () => {
+  /** What is sent while the first requests are not answered. */
+  async function atOnce(
+    { cluster, producer }: Awaited<ReturnType<typeof ready>>,
+    outputs: readonly StepOutput[],
+  ): Promise<string[]> {
+    cluster.sent.length = 0;
     let answer = () => {};
-    cluster.script(
-      'Produce',
-      new Promise<void>((resolve) => {
-        answer = resolve;
-      }),
-    );
-    const committing = producer.commit(step([output('invoices', 0, ['a'])]));
+    const held = new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    for (const api of ['Produce', 'TxnOffsetCommit', 'AddPartitionsToTxn']) {
+      cluster.script(api, held);
+    }
+    const committing = producer.commit(step(outputs));
     await new Promise((resolve) => setTimeout(resolve, 5));
-    expect(cluster.names()).toEqual(['Produce']);
+    const sent = cluster.names();
     answer();
     await committing;
-    expect(cluster.names()).toEqual(STEP_APIS);
+    cluster.unscript();
+    return sent;
+  }
+
+  const one = () => [output('invoices', 0, ['a'])];
+
+  test('is both at once where the only leader coordinates the group, too', async () => {
+    const scene = await ready();
+    // Until the nodes are known it is announced.
+    expect(await atOnce(scene, one())).toEqual(['AddPartitionsToTxn']);
+    expect(await atOnce(scene, one())).toEqual(['Produce', 'TxnOffsetCommit']);
+  });
+
+  test('is announced where the only leader is another node', async () => {
+    const scene = await ready();
+    scene.cluster.leaders.set('invoices-0', 1);
+    for (let i = 0; i < 3; i++) {
+      expect(await atOnce(scene, one())).toEqual(['AddPartitionsToTxn']);
+      expect(scene.cluster.names()).toEqual(['AddPartitionsToTxn', ...STEP_APIS]);
+    }
+  });
+
+  test('begins with AddPartitionsToTxn where several leaders would add one after the other', async () => {
+    const scene = await ready();
+    scene.cluster.leaders.set('invoices-1', 1);
+    const outputs = () => [output('invoices', 0, ['a']), output('invoices', 1, ['b'])];
+    await scene.producer.commit(step(outputs()));
+    expect(await atOnce(scene, outputs())).toEqual(['AddPartitionsToTxn']);
+    // What is added already is not added by Produce: version 11 does not ask the coordinator to.
+    expect(scene.cluster.sent.map(({ api, version }) => `${api} ${version}`)).toEqual([
+      'AddPartitionsToTxn 3',
+      'Produce 11',
+      'Produce 11',
+      'TxnOffsetCommit 5',
+      'EndTxn 5',
+    ]);
+    expect(scene.cluster.bodies('AddPartitionsToTxn')[0]).toMatchObject({
+      v3AndBelowProducerEpoch: 1,
+    });
+  });
+
+  test('is announced for a while after a request was put off or held', () => {
+    const orders = new StepOrders(null);
+    const places = { leaders: new Set([0]), groupNode: 0 };
+    expect(orders.next(places)).toBe('beside');
+    // A Produce that was held by its leader.
+    orders.went('beside', 25, 0);
+    for (let i = 0; i < 31; i++) {
+      expect(orders.next(places)).toBe('announced');
+      orders.went('announced', 3, 0);
+    }
+    orders.went('announced', 3, 1);
+    expect(orders.next(places)).toBe('announced');
+    for (let i = 0; i < 32; i++) orders.went('announced', 30, 0);
+    expect(orders.next(places)).toBe('beside');
   });
 });
 
@@ -163,6 +228,16 @@ describe('which version runs', () => {
     const versions = Object.fromEntries(cluster.sent.map(({ api, version }) => [api, version]));
     expect(versions).toMatchObject({ Produce: 11, TxnOffsetCommit: 4, EndTxn: 4 });
     expect(producer.transactionVersion).toBe(1);
+  });
+
+  test('is 1 where the session may speak no other', async () => {
+    const cluster = new ScriptedCluster();
+    cluster.transactionLevel = 2;
+    const producer = session(cluster, { transactionVersionMax: 1 });
+    await producer.init();
+    await producer.commit(step([output('invoices', 0, ['a'])]));
+    expect(producer.transactionVersion).toBe(1);
+    expect(cluster.names()).toContain('AddPartitionsToTxn');
   });
 
   test('is not guessed when the node does not tell: init fails and may be repeated', async () => {
