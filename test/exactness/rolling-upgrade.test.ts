@@ -88,6 +88,29 @@ test('a version that gives an input and its state to another task is refused unt
   expect(changelog).toEqual([...each, ...each]);
 });
 
+/** `counting`, and the same counts a second time in a store of its own. */
+function twice() {
+  const app = topology('count');
+  const counts = app.stream('in', { key: text, value: text });
+  counts.pipe(count({ name: 'counts', key: text }), to('out', { key: text, value: long() }));
+  counts.pipe(count({ name: 'again', key: text }), to('copies', { key: text, value: long() }));
+  return app;
+}
+
+test('a version with one more state in a task is refused, too: it would miss what the old one runs', async () => {
+  lab = await Lab.open({ in: 2, out: 2, copies: 2 });
+  const old = await lab.start(counting(), lab.wire(), DYNAMIC);
+  await drained(0);
+  const refusal = await lab.start(twice(), lab.wire(), DYNAMIC).catch((error: unknown) => error);
+  expect(refusal).toMatchObject({ code: 'TOPOLOGY_INVALID', decision: 'stop' });
+  expect(String(refusal)).toMatch(/sub-topology in has .* here and not there/);
+  await old.stop();
+  await lab.start(twice(), lab.wire(), DYNAMIC);
+  for (const partition of [0, 1]) lab.write('in', ROWS, partition);
+  await drained(1);
+  expect(await lab.committed('copies')).toEqual(await lab.committed('out'));
+});
+
 test('a static member that comes back with another version makes the leader look again, once', async () => {
   lab = await Lab.open({ in: 2, more: 1, out: 2, copies: 1 });
   await lab.start(counting(), lab.wire(), { instanceId: 'one' });

@@ -65,7 +65,14 @@ function memberTargets(): Target[] {
     profile: {
       host: 'here:8080',
       fingerprint: 'f00d',
-      subTopologies: [{ name: 'orders', partitions: 8, topics: ['0123456789abcdef'] }],
+      subTopologies: [
+        {
+          name: 'orders',
+          partitions: 8,
+          inputs: ['0123456789abcdef'],
+          changelogs: ['fedcba9876543210'],
+        },
+      ],
       schemas: new Map([['orders-value', 7]]),
     },
     claims: [

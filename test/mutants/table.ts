@@ -320,4 +320,20 @@ export const MUTANTS: readonly Mutant[] = [
     tests: 'test/broker/compaction.test.ts',
     kills: 'keeps an empty batch for the sequence of an active producer',
   },
+  {
+    name: 'claims-of-one-generation-stand',
+    file: 'src/kafka/group/assignor.ts',
+    find: 'const only = best.memberId === memberId ? memberId : CONTESTED;',
+    replace: 'const only = best.memberId;',
+    tests: 'test/kafka/group/assignor.test.ts',
+    kills: 'takes the higher of two claims, and gives a doubly claimed task to nobody',
+  },
+  {
+    name: 'topology-that-moves-a-topic-admitted',
+    file: 'src/kafka/group/profile.ts',
+    find: 'if (theirs === undefined || theirs === ours) continue;',
+    replace: 'continue;',
+    tests: 'test/kafka/group/profile.test.ts',
+    kills: 'that moves a changelog is refused while the old one lives',
+  },
 ];

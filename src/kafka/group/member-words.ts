@@ -26,8 +26,9 @@ export interface SubTopologyProfile {
   readonly name: string;
   /** Partitions 0 to this are its tasks. */
   readonly partitions: number;
-  /** Hashes of its inputs and changelogs (`topicHash`). */
-  readonly topics: readonly string[];
+  /** Hashes of topics (`topicHash`). */
+  readonly inputs: readonly string[];
+  readonly changelogs: readonly string[];
 }
 
 /** What a member is, whatever it runs now. */
@@ -163,9 +164,11 @@ function writeProfile(writer: ByteWriter, profile: MemberProfile): void {
   writer.string(host).string(fingerprint);
   writer.array(
     [...subTopologies].sort((a, b) => compare(a.name, b.name)),
-    ({ name, partitions, topics }) => {
+    ({ name, partitions, inputs, changelogs }) => {
       writer.string(name).int32(partitions);
-      writer.array([...topics].sort(), (hash) => writer.raw(Buffer.from(hash, 'hex')));
+      for (const topics of [inputs, changelogs]) {
+        writer.array([...topics].sort(), (hash) => writer.raw(Buffer.from(hash, 'hex')));
+      }
     },
   );
   writer.array(
@@ -177,10 +180,12 @@ function writeProfile(writer: ByteWriter, profile: MemberProfile): void {
 function readProfile(reader: ByteReader): MemberProfile {
   const host = reader.nullableString();
   const fingerprint = reader.string();
+  const hashes = () => reader.array(() => reader.raw(HASH_BYTES).toString('hex'));
   const subTopologies = reader.array(() => ({
     name: reader.string(),
     partitions: reader.int32(),
-    topics: reader.array(() => reader.raw(HASH_BYTES).toString('hex')),
+    inputs: hashes(),
+    changelogs: hashes(),
   }));
   const schemas = new Map(reader.array(() => [reader.string(), reader.int32()] as const));
   return { host, fingerprint, subTopologies, schemas };

@@ -4,10 +4,13 @@
  *
  * A task is fenced by its id alone. Should a topic that one topology reads or logs to under one id
  * belong to another id in the next one, owners of both ids would work on it at once, and neither
- * would fence the other (I1). Everything else may differ: tasks go to members that know them.
+ * would fence the other (I1). And a task that goes back and forth between versions of which one keeps
+ * a state more than the other would miss records in it (I2). Everything else may differ: tasks go to
+ * members that know them.
  *
  * I1. All admitted members agree on the sub-topology that a topic belongs to.
- * I2. Of members that do not agree, those that run tasks stay, and newcomers are refused.
+ * I2. They agree on the changelogs of each sub-topology that several of them have.
+ * I3. Of members that do not agree, those that run tasks stay, and newcomers are refused.
  */
 import { createHash } from 'node:crypto';
 import type { TopicPartition } from '../topic-partition.ts';
@@ -29,20 +32,24 @@ export function profileOf(
   plans: readonly TaskPlan[],
   rest: Pick<MemberProfile, 'host' | 'fingerprint' | 'schemas'>,
 ): MemberProfile {
-  const parts = new Map<string, { partitions: number; topics: Set<string> }>();
-  for (const { id, inputs, changelogs } of plans) {
-    const { subTopology, partition } = taskName(id);
-    const part = parts.get(subTopology) ?? { partitions: 0, topics: new Set() };
-    parts.set(subTopology, part);
-    part.partitions = Math.max(part.partitions, partition + 1);
-    for (const { topic } of [...inputs, ...changelogs]) part.topics.add(topicHash(topic));
+  const parts = new Map<string, TaskPlan[]>();
+  for (const plan of plans) {
+    const { subTopology } = taskName(plan.id);
+    const known = parts.get(subTopology);
+    if (known === undefined) parts.set(subTopology, [plan]);
+    else known.push(plan);
   }
-  const subTopologies = [...parts].map(([name, { partitions, topics }]) => ({
+  const subTopologies = [...parts].map(([name, tasks]) => ({
     name,
-    partitions,
-    topics: [...topics],
+    partitions: Math.max(...tasks.map(({ id }) => taskName(id).partition + 1)),
+    inputs: hashesOf(tasks.flatMap(({ inputs }) => inputs)),
+    changelogs: hashesOf(tasks.flatMap(({ changelogs }) => changelogs)),
   }));
   return { ...rest, subTopologies };
+}
+
+function hashesOf(partitions: readonly TopicPartition[]): string[] {
+  return [...new Set(partitions.map(({ topic }) => topic))].map(topicHash);
 }
 
 export function profileHash(profile: MemberProfile): string {
@@ -92,7 +99,7 @@ export interface Admission {
   readonly refused: ReadonlyMap<string, string>;
 }
 
-/** I1, I2. `nameOf` tells the topic of a hash, where the leader knows it. */
+/** I1 to I3. `nameOf` tells the topic of a hash, where the leader knows it. */
 export function admit(
   applicants: readonly Applicant[],
   nameOf: (hash: string) => string | undefined,
@@ -105,35 +112,70 @@ export function admit(
     else if (taskCount(data.profile) > TASKS_MAX) refused.set(memberId, `it names too many tasks`);
     else readable.push({ memberId, data });
   }
-  const places = new Map<string, string>();
+  const agreed: Agreed = { places: new Map(), changelogs: new Map() };
+  const shown = (hash: string) => nameOf(hash) ?? `the topic with hash ${hash}`;
   for (const applicant of readable.sort(bySeniority)) {
-    const moved = movedTopic(applicant.data.profile, places);
-    if (moved === null) {
+    const { profile } = applicant.data;
+    const reason = movedTopic(profile, agreed, shown) ?? otherState(profile, agreed, shown);
+    if (reason === null) {
       admitted.push(applicant);
-      for (const { name, topics } of applicant.data.profile.subTopologies) {
-        for (const hash of topics) places.set(hash, name);
-      }
+      agree(profile, agreed);
     } else {
-      const topic = nameOf(moved.hash) ?? `the topic with hash ${moved.hash}`;
-      refused.set(
-        applicant.memberId,
-        `${topic} belongs to sub-topology ${moved.theirs} there and to ${moved.ours} here`,
-      );
+      refused.set(applicant.memberId, reason);
     }
   }
   return { admitted, refused };
+}
+
+/** What the admitted members have in common. */
+interface Agreed {
+  /** Sub-topology by hash of a topic. */
+  readonly places: Map<string, string>;
+  /** By sub-topology. */
+  readonly changelogs: Map<string, ReadonlySet<string>>;
+}
+
+function agree({ subTopologies }: MemberProfile, agreed: Agreed): void {
+  for (const { name, inputs, changelogs } of subTopologies) {
+    for (const hash of [...inputs, ...changelogs]) agreed.places.set(hash, name);
+    agreed.changelogs.set(name, new Set(changelogs));
+  }
 }
 
 function taskCount({ subTopologies }: MemberProfile): number {
   return subTopologies.reduce((sum, { partitions }) => sum + Math.max(0, partitions), 0);
 }
 
-function movedTopic({ subTopologies }: MemberProfile, places: ReadonlyMap<string, string>) {
-  for (const { name: ours, topics } of subTopologies) {
-    for (const hash of topics) {
+/** I1. */
+function movedTopic(
+  { subTopologies }: MemberProfile,
+  { places }: Agreed,
+  shown: (hash: string) => string,
+): string | null {
+  for (const { name: ours, inputs, changelogs } of subTopologies) {
+    for (const hash of [...inputs, ...changelogs]) {
       const theirs = places.get(hash);
-      if (theirs !== undefined && theirs !== ours) return { hash, theirs, ours };
+      if (theirs === undefined || theirs === ours) continue;
+      return `${shown(hash)} belongs to sub-topology ${theirs} there and to ${ours} here`;
     }
+  }
+  return null;
+}
+
+/** I2. */
+function otherState(
+  { subTopologies }: MemberProfile,
+  agreed: Agreed,
+  shown: (hash: string) => string,
+): string | null {
+  for (const { name, changelogs } of subTopologies) {
+    const theirs = agreed.changelogs.get(name);
+    if (theirs === undefined) continue;
+    const ours = new Set(changelogs);
+    const [added] = changelogs.filter((hash) => !theirs.has(hash));
+    const [gone] = [...theirs].filter((hash) => !ours.has(hash));
+    if (added !== undefined) return `sub-topology ${name} has ${shown(added)} here and not there`;
+    if (gone !== undefined) return `sub-topology ${name} has ${shown(gone)} there and not here`;
   }
   return null;
 }

@@ -21,7 +21,12 @@ const profile = fc.record({
   host: fc.option(name),
   fingerprint: name,
   subTopologies: fc.uniqueArray(
-    fc.record({ name, partitions: fc.nat(50), topics: fc.array(hash, { maxLength: 4 }) }),
+    fc.record({
+      name,
+      partitions: fc.nat(50),
+      inputs: fc.array(hash, { maxLength: 4 }),
+      changelogs: fc.array(hash, { maxLength: 4 }),
+    }),
     { maxLength: 4, selector: (part) => part.name },
   ),
   schemas: fc.array(fc.tuple(name, fc.nat())).map((rows) => new Map(rows)),
@@ -44,7 +49,11 @@ const assignmentData: fc.Arbitrary<AssignmentData> = fc.record({
 
 /** Order takes no part. */
 function sortedMember({ profile: given, claims }: MemberData) {
-  const parts = given.subTopologies.map((part) => ({ ...part, topics: [...part.topics].sort() }));
+  const parts = given.subTopologies.map((part) => ({
+    ...part,
+    inputs: [...part.inputs].sort(),
+    changelogs: [...part.changelogs].sort(),
+  }));
   return {
     ...given,
     subTopologies: parts.sort((a, b) => (a.name < b.name ? -1 : 1)),

@@ -92,6 +92,16 @@ describe('a member of another topology', () => {
     expect(admitted([applicant('a', moved)])).toEqual(['a']);
   });
 
+  test.each([
+    ['adds', plans('orders', 2, ['orders'], ['app-counts-changelog', 'app-new-changelog']), 'here'],
+    ['drops', plans('orders', 2, ['orders'], []), 'there'],
+  ])('that %s a state of a sub-topology is refused while the old one lives', (_, other, where) => {
+    const { refused } = admit([applicant('a', other), applicant('b', OLD, 3)], nameOf);
+    const reason = refused.get('a')!;
+    expect(reason).toMatch(/^sub-topology orders has .* and not /);
+    expect(reason.split(' and not ')[0]!.endsWith(where)).toBe(true);
+  });
+
   test('is refused by age of its claims, not by the order of members', () => {
     const moved = plans('renamed', 2, ['orders'], []);
     const [old, young] = [applicant('x', OLD, 9), applicant('b', moved, 3)];
