@@ -31,3 +31,9 @@ export function describeReal(title: string, body: () => void): void {
   if (MISSING_REAL === null || REQUIRES_REAL) describe(title, body);
   else describe.skip(`${title} [${MISSING_REAL}]`, body);
 }
+
+/** `describe` for tests that need one command of the distribution. */
+export function describeCommand(command: string, title: string, body: () => void): void {
+  if (onPath(command) || REQUIRES_REAL) describe(title, body);
+  else describe.skip(`${title} [not on the PATH: ${command}]`, body);
+}
