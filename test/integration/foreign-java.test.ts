@@ -1,4 +1,5 @@
 /** The Java producer and consumer of Apache Kafka 4.3.1 against the embedded broker's TCP door. */
+import { Kafka, logLevel } from 'kafkajs';
 import { afterEach, expect, test } from 'vitest';
 import { createTopics } from '../topics.ts';
 import { type Embedded, startEmbedded } from './embedded.ts';
@@ -33,4 +34,31 @@ describeReal('the Java clients over the embedded broker', () => {
       expect(uncommitted).toBe(RECORDS + aborted!);
     },
   );
+
+  const CONSUMER = 'org.apache.kafka.clients.consumer';
+
+  test.each([
+    ['RangeAssignor', 'dynamic'],
+    ['CooperativeStickyAssignor', 'dynamic'],
+    ['CooperativeStickyAssignor', 'static'],
+  ])('share a topic by %s as %s members that come and go', async (assignor, kind) => {
+    embedded = await startEmbedded({ nodes: 2 });
+    const { broker, bootstrap } = embedded;
+    const [brokers] = bootstrap.split(',');
+    await createTopics(brokers!, [{ topic: 'shared', numPartitions: 6 }]);
+    const client = new Kafka({ brokers: [brokers!], logLevel: logLevel.NOTHING }).producer();
+    await client.connect();
+    const messages = Array.from({ length: 600 }, (_, n) => ({ value: `${n}`, partition: n % 6 }));
+    await client.send({ topic: 'shared', messages });
+    await client.disconnect();
+    const asked = [bootstrap, 'shared', 'sharers', `${CONSUMER}.${assignor}`, kind];
+    const said = await runProgram('Members', asked);
+    expect(said.at(-1)).toEqual({ values: 600, shared: 0 });
+    // KIP-345: whoever comes back in time finds its place, and only it hears of that.
+    if (kind === 'static') expect(said.at(-2)).toEqual({ rebalancesByReturn: 1 });
+    const members = broker.groups.find('sharers')!.group.members();
+    expect(members.map(({ instanceId }) => instanceId)).toEqual(
+      kind === 'static' ? ['first', 'second', 'third'] : [],
+    );
+  });
 });
