@@ -2,7 +2,7 @@
  * Record batches written and read the slow way, sharing no code with `src`: the oracle of the
  * broker's tests.
  */
-import { gzipSync } from 'node:zlib';
+import { gunzipSync, gzipSync } from 'node:zlib';
 
 export interface BatchSpec {
   /** Null is a tombstone. */
@@ -116,7 +116,11 @@ export function readBatches(records: Buffer | null): ReadBatch[] {
   return found;
 }
 
-function readBatch(bytes: Buffer): ReadBatch {
+function readBatch(batch: Buffer): ReadBatch {
+  const isGzip = (batch.readInt16BE(21) & 7) === 1;
+  const bytes = isGzip
+    ? Buffer.concat([batch.subarray(0, 61), gunzipSync(batch.subarray(61))])
+    : batch;
   const control = (bytes.readInt16BE(21) & 0x20) !== 0;
   let at = 61;
   const next = () => {
