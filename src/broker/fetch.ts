@@ -138,7 +138,7 @@ function read(state: BrokerState, poll: Poll): Got[] {
     const partition = state.topics.partition(want.topic, want.index);
     if (partition === undefined) return failed(want, unknownCode(state, want));
     const errorCode = faultOf(partition, want, poll);
-    if (errorCode !== KafkaErrorCode.NONE) return failed(want, errorCode, partition);
+    if (errorCode !== KafkaErrorCode.NONE) return failed(want, errorCode);
     const { log } = partition;
     const end = endOf(partition, poll.isolation);
     const slice = log.read(want.fetchOffset, end, Math.min(left, want.bytesMax), first);
@@ -154,7 +154,7 @@ function read(state: BrokerState, poll: Poll): Got[] {
       logStartOffset: log.logStartOffset,
       abortedTransactions:
         poll.isolation === 'read_committed'
-          ? log.abortedTransactions(want.fetchOffset, slice.endOffset)
+          ? log.abortedTransactions(want.fetchOffset, slice.abortedBound)
           : null,
       preferredReadReplica: -1,
       records: slice.batches.length === 1 ? slice.batches[0]! : Buffer.concat(slice.batches),
@@ -177,7 +177,8 @@ function endOf(partition: Partition, isolation: Isolation): number {
   return isolation === 'read_committed' ? log.lastStableOffset : log.highWatermark;
 }
 
-function failed(want: Want, errorCode: number, partition?: Partition): Got {
+/** Kafka tells no bounds of the log beside an error, not even beside OFFSET_OUT_OF_RANGE. */
+function failed(want: Want, errorCode: number): Got {
   return {
     topic: want.topic,
     topicId: want.topicId,
@@ -185,7 +186,7 @@ function failed(want: Want, errorCode: number, partition?: Partition): Got {
     errorCode,
     highWatermark: -1,
     lastStableOffset: -1,
-    logStartOffset: partition?.log.logStartOffset ?? -1,
+    logStartOffset: -1,
     abortedTransactions: null,
     preferredReadReplica: -1,
     records: NOTHING,

@@ -18,11 +18,17 @@ import { type BatchHeader, placeBatch } from './batch-header.ts';
 import { type CompactionInput, compact } from './compaction.ts';
 import type { AbortedTransaction, StoredBatch } from './stored-batch.ts';
 
+/** `index.interval.bytes`. */
+const INDEX_INTERVAL_BYTES = 4_096;
+
 export interface LogSlice {
   readonly batches: readonly Buffer[];
   readonly bytes: number;
-  /** Offset after the last batch handed out; where the read began when there is none. */
-  readonly endOffset: number;
+  /**
+   * Where the aborted transactions of the slice end: the next entry of the sparse offset index, or
+   * the end of the log. A list may thus name transactions beyond what it comes with, as Kafka's does.
+   */
+  readonly abortedBound: number;
 }
 
 export class PartitionLog {
@@ -30,6 +36,7 @@ export class PartitionLog {
   #logStart = 0;
   #logEnd = 0;
   #endPosition = 0;
+  #indexedPosition = 0;
   #leaderEpoch = 0;
   /** First offset by producer id, in the order of opening, hence ascending. */
   readonly #open = new Map<number, number>();
@@ -79,12 +86,15 @@ export class PartitionLog {
     const copy = Buffer.from(bytes);
     placeBatch(copy, baseOffset, this.#leaderEpoch);
     const lastOffset = baseOffset + header.lastOffsetDelta;
+    const indexed = this.#endPosition - this.#indexedPosition > INDEX_INTERVAL_BYTES;
+    if (indexed) this.#indexedPosition = this.#endPosition;
     this.#batches.push({
       baseOffset,
       lastOffset,
       bytes: copy,
       header,
       position: this.#endPosition,
+      indexed,
     });
     this.#endPosition += copy.length;
     this.#logEnd = lastOffset + 1;
@@ -112,6 +122,7 @@ export class PartitionLog {
 
   /** Entries that a reader of [from, to) needs, those that began before `from` included (rule 12). */
   abortedTransactions(from: number, to: number): AbortedTransaction[] {
+    if (from >= to) return [];
     const found: AbortedTransaction[] = [];
     let index = firstIndex(this.#aborted, (entry) => entry.lastOffset >= from);
     for (; index < this.#aborted.length; index++) {
@@ -129,17 +140,26 @@ export class PartitionLog {
   read(from: number, to: number, bytesMax: number, first: 'always' | 'within'): LogSlice {
     const batches: Buffer[] = [];
     let bytes = 0;
-    let endOffset = from;
-    for (let index = this.indexOf(from); index < this.#batches.length; index++) {
+    let index = this.indexOf(from);
+    for (; index < this.#batches.length; index++) {
       const batch = this.#batches[index]!;
       if (batch.baseOffset >= to) break;
       const forced = batches.length === 0 && first === 'always';
       if (bytes + batch.bytes.length > bytesMax && !forced) break;
       batches.push(batch.bytes);
       bytes += batch.bytes.length;
-      endOffset = batch.lastOffset + 1;
     }
-    return { batches, bytes, endOffset };
+    return { batches, bytes, abortedBound: this.#abortedBound(from, to, index) };
+  }
+
+  #abortedBound(from: number, to: number, next: number): number {
+    // A fetch at or beyond its end is answered without a look at the log.
+    if (from >= to) return from;
+    for (let index = next; index < this.#batches.length; index++) {
+      const { indexed, lastOffset } = this.#batches[index]!;
+      if (indexed) return lastOffset;
+    }
+    return this.#logEnd;
   }
 
   /** Bytes that a read of [from, to) could return. */
@@ -207,6 +227,7 @@ export class PartitionLog {
       return placed;
     });
     this.#endPosition = position;
+    this.#indexedPosition = position;
     this.#aborted = [...aborted];
   }
 

@@ -61,9 +61,10 @@ export class GroupOffsets {
   }
 
   /** Whether this epoch of the producer has offsets pending, so that no verification is due. */
-  hasOpenTransaction(producerId: number, epoch: number): boolean {
+  hasOpenTransaction(producerId: number, epoch: number | 'any'): boolean {
     const producer = this.#producers.get(producerId);
-    return producer !== undefined && producer.epoch === epoch && producer.pending.size > 0;
+    if (producer === undefined || producer.pending.size === 0) return false;
+    return epoch === 'any' || producer.epoch === epoch;
   }
 
   checkEpoch(producerId: number, epoch: number): number {

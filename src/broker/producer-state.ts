@@ -53,9 +53,10 @@ export class ProducerState {
   readonly #verifications = new Map<number, Verification>();
 
   /** Whether this epoch of the producer has a transaction open here. */
-  hasOpenTransaction(producerId: number, epoch: number): boolean {
+  hasOpenTransaction(producerId: number, epoch: number | 'any'): boolean {
     const entry = this.#entries.get(producerId);
-    return entry !== undefined && entry.epoch === epoch && entry.transaction === 'open';
+    if (entry === undefined || entry.transaction !== 'open') return false;
+    return epoch === 'any' || entry.epoch === epoch;
   }
 
   isOlderEpoch(producerId: number, epoch: number): boolean {

@@ -8,6 +8,8 @@ export interface StoredBatch {
   readonly header: BatchHeader;
   /** Bytes of all batches ever written before this one: differences are sizes. */
   readonly position: number;
+  /** Whether Kafka's sparse offset index has an entry here, `index.interval.bytes` after the last. */
+  readonly indexed: boolean;
 }
 
 export interface AbortedTransaction {

@@ -25,7 +25,8 @@ describe('a fetch', () => {
     for (const value of ['a', 'b', 'c']) client.produce('t', 0, { values: [value] });
     broker.topics.partition('t', 0)!.log.deleteBefore(1);
     expect(client.fetch('t', 0, 0).errorCode).toBe(Code.OFFSET_OUT_OF_RANGE);
-    expect(client.fetch('t', 0, 0).logStartOffset).toBe(1);
+    expect(client.fetch('t', 0, 0).logStartOffset).toBe(-1);
+    expect(client.fetch('t', 0, 1).logStartOffset).toBe(1);
     expect(client.fetch('t', 0, 1).batches.map((each) => each.values[0])).toEqual(['b', 'c']);
     expect(client.fetch('t', 0, 3).errorCode).toBe(Code.NONE);
     expect(client.fetch('t', 0, 4).errorCode).toBe(Code.OFFSET_OUT_OF_RANGE);

@@ -6,7 +6,7 @@ import { type Client, stage } from './client.ts';
 const ID = 'app-in-0';
 
 function start(client: Client): number {
-  return client.fetch('t', 0, 0, { isolation: 'read_uncommitted' }).logStartOffset;
+  return client.broker.topics.partition('t', 0)!.log.logStartOffset;
 }
 
 function deleteBefore(client: Client, offset: number) {

@@ -120,6 +120,12 @@ const VERIFICATION = [
     await producer.finish('commit');
     expect(await stage.client.log(topic)).toEqual(['a', 'commit@0', 'late', 'commit@0']);
   }),
+  fact('a newer epoch slips into an open transaction of Kafka 3.9 alone', async (stage) => {
+    const { topic, producer, write } = await transactional(stage);
+    await producer.send(topic, ['a']);
+    const { error } = await write({ epoch: producer.producerEpoch + 1 });
+    expect(error).toBe(stage.by({ '3.9': 'NONE', '4.3': 'INVALID_PRODUCER_EPOCH' }));
+  }),
   fact('sequences go on across the transactions of an epoch', async (stage) => {
     const { topic, producer, write } = await transactional(stage);
     await producer.send(topic, ['a', 'b']);
