@@ -133,6 +133,14 @@ const CASES: readonly Case[] = [
   },
 ];
 
+/** Whose right it is. */
+const owners = {
+  'its output': ({ name }: Right, { output }: { output: string }) => name === output,
+  'its input': ({ name }: Right, { input }: { input: string }) => name === input,
+  'its group': ({ resource }: Right) => resource === 'Group',
+  'its transactional ids': ({ resource }: Right) => resource === 'TransactionalId',
+} satisfies Record<string, (right: Right, names: { input: string; output: string }) => boolean>;
+
 /** Requests of one kind that tasks may have under way when the first is refused: one each. */
 const TASKS = 2;
 
@@ -272,20 +280,30 @@ for (const version of ['3.9.1', '4.3.1'] as const) {
       expect(transport.sent.length).toBe(after);
     });
 
-    it('a right taken away while it runs ends it', async () => {
+    it.each([
+      ['its output', 'Write', /(Write|Describe) on topic '.*-out'/],
+      ['its input', 'Read', /(Read|Describe) on topic '.*-in'/],
+      ['its group', 'Read', /(Read|Describe) on group '.*-app'/],
+      ['its transactional ids', 'Write', /(Write|Describe) on transactional id '.*-app-.*'/],
+    ] as const)('a right on %s taken away while it runs ends it', async (of, operation, needs) => {
       const names = await stage();
       await grant(broker.kafka.bootstrap, USER, names.rights);
-      const application = await start(names, transportOf('bare', silentLog));
+      const transport = transportOf('bare', silentLog);
+      const application = await start(names, transport);
       await expect.poll(() => committed(names.output), { timeout: 30_000 }).toBe(1);
       const right = names.rights.find(
-        ({ name, operation }) => name === names.output && operation === 'Write',
+        (each) => each.operation === operation && owners[of](each, names),
       )!;
       await revoke(broker.kafka.bootstrap, USER, right);
       await writeRows(broker.kafka.bootstrap, names.input, [['k', 'tick']]);
       const error = await endOf(Promise.resolve(application));
       expect(error.code).toBe('NOT_AUTHORIZED');
-      expect(error.message).toMatch(/needs (Write|Describe) on topic '.*-out'/);
+      expect(error.message).toMatch(/needs /);
+      expect(error.message).toMatch(needs);
       expect(await committed(names.output)).toBe(1);
+      const sent = transport.sent.length;
+      await systemPorts.timers.sleep(300);
+      expect(transport.sent.length).toBe(sent);
     });
 
     it('without Delete on internal topics it runs, and its log names the right', async () => {

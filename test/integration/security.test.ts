@@ -1,5 +1,5 @@
 /** TLS and logins on brokers that ask for them: who gets in, and what the others are told. */
-import { connect as connectTcp } from 'node:net';
+import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { KafkaConfig } from 'kafkajs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -260,6 +260,47 @@ for (const version of ['3.9.1', '4.3.1'] as const) {
       refuse = true;
       expect(await ended).toMatchObject({ code: 'AUTHENTICATION_FAILED' });
       expect(await committed()).toBe(rows);
+    });
+
+    it('ends when the certificate of the broker is not trusted any more, and leaves TLS for nothing', async () => {
+      const [input, output] = ['untrusted-in', 'untrusted-out'];
+      const { bootstrap } = broker.kafka;
+      await createTopics(
+        bootstrap,
+        [input, output].map((topic) => ({ topic, numPartitions: 1 })),
+      );
+      const names = { applicationId: 'untrusted', inputs: [input], outputs: [output] };
+      await grant(bootstrap, USER, documentedRights(names));
+      const sockets: Socket[] = [];
+      let ca = [broker.authority.cert];
+      const app = topology('untrusted');
+      app.stream(input, { key: string(), value: string() }).pipe(
+        mapValues((value) => value),
+        to(output, { key: string(), value: string() }),
+      );
+      const application = await run(app, {
+        applicationId: 'untrusted',
+        kafka: {
+          brokers: [broker.secure],
+          ssl: trusted,
+          sasl: scram(256),
+          socketFactory: ({ host, port, onConnect }) => {
+            const socket = connectTls({ host, port, ca }, onConnect);
+            sockets.push(socket);
+            return socket;
+          },
+        },
+        signals: 'ignore',
+      });
+      const committed = async () => (await readTopic(bootstrap, output))[0]!.committed.length;
+      await writeRows(bootstrap, input, [['k', 'v']]);
+      await expect.poll(committed, { timeout: 20_000 }).toBe(1);
+      ca = [stranger.cert];
+      const before = sockets.length;
+      for (const socket of sockets) socket.destroy();
+      await expect(application.stopped()).rejects.toMatchObject({ code: 'TLS_FAILED' });
+      // One new connection for each kind of work at most: it does not knock again.
+      expect(sockets.length - before).toBeLessThanOrEqual(6);
     });
 
     it('says what a listener of another kind needs, and keeps to TLS', async () => {

@@ -83,8 +83,8 @@ test.each([1, 2] as const)(
       count({ name: 'counts', key: text }),
       to('out', { key: text, value: long() }),
     );
-    await lab.start(app, lab.wire());
-    await lab.reached(1, 'app-by-word-repartition');
+    const application = await lab.start(app, lab.wire());
+    await Promise.race([lab.reached(1, 'app-by-word-repartition'), application.stopped()]);
     expect(await lab.committed('out')).toEqual(['word=1']);
     expect(await lab.committed('app-counts-changelog')).toEqual(['word=1']);
   },

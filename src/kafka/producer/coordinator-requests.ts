@@ -55,6 +55,8 @@ interface Place {
 interface Question<Req, Res> extends Place {
   readonly api: Api<Req, Res>;
   readonly body: Req;
+  /** What else the request is about, for its name in errors: a right on it may be missing. */
+  readonly about?: string;
   readonly range: VersionRange;
   readonly refusal: (answer: Res) => Refusal | null;
 }
@@ -163,6 +165,7 @@ export class CoordinatorRequests {
       kind: 'transaction',
       key: this.#transactionalId,
       api: addOffsetsToTxn,
+      about: ` for group '${groupId}'`,
       body: { transactionalId: this.#transactionalId, ...identity, groupId },
       range: ANY,
       refusal: ofCode,
@@ -179,6 +182,7 @@ export class CoordinatorRequests {
       kind: 'group',
       key: offsets.groupId,
       api: txnOffsetCommit,
+      about: ` in transaction '${this.#transactionalId}'`,
       body: {
         transactionalId: this.#transactionalId,
         groupId: offsets.groupId,
@@ -225,7 +229,8 @@ export class CoordinatorRequests {
   }
 
   async #ask<Req, Res>(exchange: Exchange, question: Question<Req, Res>): Promise<Res> {
-    const what = `${question.api.name} of ${question.kind} '${question.key}'`;
+    const { api, kind, key, about = '' } = question;
+    const what = `${api.name} of ${kind} '${key}'${about}`;
     for (let attempt = 1; ; attempt++) {
       try {
         return await this.#attempt(exchange, question, what);

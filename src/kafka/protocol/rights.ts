@@ -45,17 +45,17 @@ const CLUSTER_RIGHTS: Readonly<Record<string, string>> = {
  */
 export function rightNeeded(code: number, what: string, at: Coordinates): string | null {
   const request = /^\w+/.exec(what)?.[0] ?? '';
-  const quoted = /'([^']*)'/.exec(what)?.[1];
+  const quoted = (kind: string): string =>
+    (new RegExp(`${kind} '([^']*)'`).exec(what) ?? /'([^']*)'/.exec(what))?.[1] ?? '?';
   switch (code) {
     case ERROR_TABLE.TOPIC_AUTHORIZATION_FAILED[0]: {
-      const topic = at.topic ?? quoted;
-      return `${TOPIC_RIGHTS[request] ?? 'a right'} on ${topic === undefined ? 'a topic' : `topic '${topic}'`}`;
+      return `${TOPIC_RIGHTS[request] ?? 'a right'} on topic '${at.topic ?? quoted('topic')}'`;
     }
     case ERROR_TABLE.GROUP_AUTHORIZATION_FAILED[0]:
-      return `${GROUP_RIGHTS[request] ?? 'Read'} on group '${quoted ?? '?'}'`;
+      return `${GROUP_RIGHTS[request] ?? 'Read'} on group '${quoted('group')}'`;
     case ERROR_TABLE.TRANSACTIONAL_ID_AUTHORIZATION_FAILED[0]: {
       const describes = request === 'FindCoordinator' || request === 'DescribeTransactions';
-      return `${describes ? 'Describe' : 'Write'} on transactional id '${quoted ?? '?'}'`;
+      return `${describes ? 'Describe' : 'Write'} on transactional id '${quoted('transaction')}'`;
     }
     case ERROR_TABLE.CLUSTER_AUTHORIZATION_FAILED[0]:
       return `${CLUSTER_RIGHTS[request] ?? 'ClusterAction'} on the cluster`;

@@ -6,6 +6,7 @@ export async function writeRows(
   bootstrap: string,
   topic: string,
   rows: readonly (readonly [key: string, value: string])[],
+  timestamp = 1_000,
 ): Promise<void> {
   const kafka = new Kafka({ brokers: [bootstrap], logLevel: logLevel.NOTHING });
   const producer = kafka.producer({ createPartitioner: Partitioners.DefaultPartitioner });
@@ -13,7 +14,12 @@ export async function writeRows(
   try {
     await producer.send({
       topic,
-      messages: rows.map(([key, value]) => ({ key, value, partition: 0, timestamp: '1000' })),
+      messages: rows.map(([key, value]) => ({
+        key,
+        value,
+        partition: 0,
+        timestamp: String(timestamp),
+      })),
     });
   } finally {
     await producer.disconnect();

@@ -168,10 +168,11 @@ export function adminBehaviour(name: string, start: () => Promise<AdminTarget>):
       expect(await admin.describeGroup(groupId)).toMatchObject({
         members: [{ memberId: member, instanceId: 'one', clientId: expect.any(String) }],
       });
+      const removal = () => admin.deleteGroup(groupId);
       for (const change of [
         () => admin.alterGroupOffsets(groupId, [at(0, 9)]),
         () => admin.deleteGroupOffsets(groupId, [at(0, 7)]),
-        () => admin.deleteGroup(groupId),
+        removal,
       ]) {
         const error = await change().then(
           () => null,
@@ -179,6 +180,7 @@ export function adminBehaviour(name: string, start: () => Promise<AdminTarget>):
         );
         expect(error).toMatchObject({ code: 'GROUP_ACTIVE' });
         expect(error?.message).toContain(`'${groupId}' is active`);
+        if (change !== removal) expect(error?.message).toContain('it has the members one');
       }
       expect(await admin.groupOffsets(groupId)).toHaveLength(2);
 

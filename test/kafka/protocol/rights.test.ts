@@ -24,7 +24,8 @@ describe('a refusal for lack of a right', () => {
 
   it.each([
     [GROUP, "JoinGroup of group 'app' as instance 'one'", "Read on group 'app'"],
-    [GROUP, "AddOffsetsToTxn of transaction 'app'", "Read on group 'app'"],
+    [GROUP, "AddOffsetsToTxn of transaction 'x' for group 'app'", "Read on group 'app'"],
+    [ID, "TxnOffsetCommit of group 'app' in transaction 'x'", "Write on transactional id 'x'"],
     [GROUP, "FindCoordinator for group 'app'", "Describe on group 'app'"],
     [GROUP, "OffsetFetch of group 'app' for in-0", "Describe on group 'app'"],
     [GROUP, "DeleteGroups of 'app'", "Delete on group 'app'"],
