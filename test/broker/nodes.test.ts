@@ -1,7 +1,10 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { describe, expect, test } from 'vitest';
-import type { Broker } from '../../src/broker/broker.ts';
+import { Broker } from '../../src/broker/broker.ts';
 import { brokerTransport } from '../../src/broker/in-process.ts';
 import type { BrokerOptions } from '../../src/broker/options.ts';
+import { listen } from '../../src/broker/tcp.ts';
 import { apiVersions } from '../../src/kafka/protocol/api-versions.ts';
 import { encodeRequest } from '../../src/kafka/protocol/codec.ts';
 import { createTopics } from '../../src/kafka/protocol/create-topics.ts';
@@ -10,6 +13,7 @@ import { fetch } from '../../src/kafka/protocol/fetch.ts';
 import { findCoordinator } from '../../src/kafka/protocol/find-coordinator.ts';
 import { metadata } from '../../src/kafka/protocol/metadata.ts';
 import { produce } from '../../src/kafka/protocol/produce.ts';
+import { systemPorts } from '../../src/ports.ts';
 import { batch } from './batch.ts';
 import { Client, type Producer, stage } from './client.ts';
 
@@ -253,6 +257,32 @@ describe('rule 20: a node that goes down', () => {
     await transport.close();
   });
 
+  test('closes its sockets too, and its door opens again with it', async () => {
+    const broker = new Broker({ ports: systemPorts, nodes: 2 });
+    const { port, close } = await listen(broker, { host: '127.0.0.1', port: 0, node: 1 });
+    const dial = () => {
+      const socket = connect(port, '127.0.0.1');
+      const closed = new Promise<void>((resolve) => {
+        socket.on('close', () => resolve());
+        socket.on('error', () => {});
+      });
+      return { socket, closed };
+    };
+    const first = dial();
+    first.socket.write(apiVersionsFrame());
+    await once(first.socket, 'data');
+    broker.stopNode(1);
+    await first.closed;
+    await dial().closed;
+    broker.startNode(1);
+    const second = dial();
+    second.socket.write(apiVersionsFrame());
+    await once(second.socket, 'data');
+    second.socket.destroy();
+    await close();
+    broker.close();
+  });
+
   test('gives up what it coordinated, and everything goes on elsewhere', () => {
     const { broker, homeOf, leaderOf, ports, producer } = ongoing();
     const home = broker.coordinatorOf('transaction', ID);
@@ -383,6 +413,15 @@ describe('rule 17: a coordinator that moves', () => {
     expect(homeOf('group', 'g').committed('g')).toMatchObject({ errorCode: 0, committedOffset: 7 });
   });
 });
+
+/** ApiVersions 0 as it comes over a socket. */
+function apiVersionsFrame(): Buffer {
+  const frame = Buffer.alloc(14);
+  frame.writeInt32BE(10, 0);
+  frame.writeInt16BE(apiVersions.key, 4);
+  frame.writeInt16BE(-1, 12);
+  return frame;
+}
 
 function identityOf({ producerId, producerEpoch }: Producer): Producer {
   return { producerId, producerEpoch };
