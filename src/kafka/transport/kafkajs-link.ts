@@ -20,12 +20,13 @@
  *       └─────────────────────────┘
  * ```
  */
-import { EscapementError } from '../../errors.ts';
+import { asEscapementError, EscapementError } from '../../errors.ts';
 import type { Timer, Timers } from '../../ports.ts';
 import { APIS } from '../protocol/apis.ts';
 import { isFlexible } from '../protocol/codec.ts';
 import { connectionError, type LinkState } from './connection-error.ts';
 import { FrameGuard } from './frame-guard.ts';
+import { afterTags, requestHeader } from './frame-header.ts';
 import type {
   KafkajsBroker,
   KafkajsConnection,
@@ -182,6 +183,42 @@ export class KafkajsLink {
       this.close(new Error('the connection was lost'));
       return;
     }
+    const connection = this.#connection;
+    if (connection.sasl && !connection.isAuthenticated()) this.#writeAfterLogin(call);
+    else this.#writeNow(call);
+  }
+
+  /**
+   * The bytes go to the socket as they are. kafkajs would copy them twice, each time into zeroed
+   * memory of up to twice their size, which is much for a Produce of some megabytes.
+   */
+  #writeNow(call: Call): void {
+    const connection = this.#connection;
+    const { apiKey, apiVersion, body } = call.request;
+    const correlationId = connection.nextCorrelationId();
+    const header = requestHeader(call.request, correlationId, connection.clientId);
+    connection.requestQueue.push({
+      entry: {
+        ...{ apiKey, apiVersion, apiName: nameOf(call.request), correlationId },
+        resolve: ({ payload }) => this.#answered(call, payload),
+        // Not at once: kafkajs is in the middle of rejecting them all, and `close` has it do so.
+        reject: (error) => queueMicrotask(() => this.close(error)),
+      },
+      expectResponse: true,
+      requestTimeout: KAFKAJS_PATIENCE_MS,
+      sendRequest: () => {
+        call.written = 'yes';
+        const socket = connection.socket!;
+        socket.cork?.();
+        socket.write(header);
+        socket.write(body);
+        socket.uncork?.();
+      },
+    });
+  }
+
+  /** By kafkajs's own way, which logs in again first. */
+  #writeAfterLogin(call: Call): void {
     const { apiKey, apiVersion, body } = call.request;
     const encode = () => {
       call.written = 'yes';
@@ -206,15 +243,10 @@ export class KafkajsLink {
     if (!this.#calls.delete(call)) return;
     call.timer?.cancel();
     if (call.request.apiKey !== API_VERSIONS) this.#served++;
-    if (Buffer.isBuffer(payload)) {
-      const { apiKey, apiVersion } = call.request;
-      // KIP-511: the ApiVersions response keeps header v0, so that any client can read it.
-      const tagged = apiKey !== API_VERSIONS && isFlexible(apiKey, apiVersion);
-      call.resolve(tagged ? afterTags(payload) : payload);
-    } else {
-      call.reject(
-        new EscapementError('KAFKAJS_SHAPE', 'kafkajs did not hand over the response as a Buffer.'),
-      );
+    try {
+      call.resolve(bodyOf(call.request, payload));
+    } catch (error) {
+      call.reject(asEscapementError(error));
     }
   }
 
@@ -236,6 +268,17 @@ function lookOnlyWhilePending(queue: KafkajsRequestQueue): void {
   };
 }
 
+function bodyOf({ apiKey, apiVersion }: TransportRequest, payload: unknown): Buffer {
+  if (!Buffer.isBuffer(payload)) {
+    throw new EscapementError(
+      'KAFKAJS_SHAPE',
+      'kafkajs did not hand over the response as a Buffer.',
+    );
+  }
+  // KIP-511: the ApiVersions response keeps header v0, so that any client can read it.
+  return apiKey !== API_VERSIONS && isFlexible(apiKey, apiVersion) ? afterTags(payload) : payload;
+}
+
 function asItIs(payload: Buffer): Buffer {
   return payload;
 }
@@ -243,26 +286,4 @@ function asItIs(payload: Buffer): Buffer {
 function nameOf(request: TransportRequest): string {
   const name = APIS.get(request.apiKey)?.name ?? `api ${request.apiKey}`;
   return `${name} v${request.apiVersion}`;
-}
-
-/** Response header v1 begins with tagged fields; brokers send none today, a future one might. */
-function afterTags(payload: Buffer): Buffer {
-  if (payload[0] === 0) return payload.subarray(1);
-  let at = 0;
-  const varint = (): number => {
-    let value = 0;
-    for (let shift = 0; shift < 35; shift += 7) {
-      const byte = payload[at++];
-      if (byte === undefined) break;
-      value += (byte & 0x7f) * 2 ** shift;
-      if (byte < 0x80) return value;
-    }
-    throw new EscapementError('PROTOCOL_MALFORMED', 'A response header has broken tagged fields.');
-  };
-  for (let count = varint(); count > 0; count--) {
-    varint();
-    const size = varint();
-    at += size;
-  }
-  return payload.subarray(at);
 }

@@ -13,6 +13,9 @@ export interface KafkajsSocket {
   destroy(error?: Error): unknown;
   once(event: 'close', listener: () => void): unknown;
   setNoDelay?(noDelay: boolean): unknown;
+  write(bytes: Buffer): unknown;
+  cork?(): void;
+  uncork?(): void;
 }
 
 export interface KafkajsRequest {
@@ -31,16 +34,35 @@ export interface KafkajsRequest {
   readonly requestTimeout: number;
 }
 
-/** Requests that wait because the connection is throttled. */
+/** Which answer belongs to which request, and requests that wait because of throttling. */
 export interface KafkajsRequestQueue {
   readonly pending: readonly unknown[];
   scheduleCheckPendingRequests(): void;
+  push(request: {
+    readonly entry: {
+      readonly apiKey: number;
+      readonly apiVersion: number;
+      readonly apiName: string;
+      readonly correlationId: number;
+      readonly resolve: (answer: { readonly payload: unknown }) => void;
+      readonly reject: (error: unknown) => void;
+    };
+    readonly expectResponse: boolean;
+    readonly requestTimeout: number;
+    /** Called when the bytes are to be written, at once or later. */
+    readonly sendRequest: () => void;
+  }): void;
 }
 
 export interface KafkajsConnection {
   readonly connectionStatus: string;
   readonly socket?: KafkajsSocket;
   readonly requestQueue: KafkajsRequestQueue;
+  readonly clientId: string;
+  readonly sasl?: unknown;
+  /** False as well when the session of a login is about to end. */
+  isAuthenticated(): boolean;
+  nextCorrelationId(): number;
   send(request: KafkajsRequest): Promise<unknown>;
   rejectRequests(error: Error): void;
   /** Called with each piece that the socket gives. */
@@ -107,6 +129,11 @@ export function checkedCluster(value: unknown): KafkajsCluster {
   return value as KafkajsCluster;
 }
 
+const CONNECTION_METHODS = [
+  ...['send', 'rejectRequests', 'disconnect', 'connect', 'processData'],
+  ...['isAuthenticated', 'nextCorrelationId'],
+];
+
 export function checkedPool(value: unknown): KafkajsConnectionPool {
   const pool = fieldsOf(value, 'ConnectionPool');
   const connections = pool.pool;
@@ -117,11 +144,11 @@ export function checkedPool(value: unknown): KafkajsConnectionPool {
     throw unexpected('ConnectionPool', 'an array `pool` of connections');
   }
   const connection = fieldsOf(connections[0], 'Connection');
-  for (const name of ['send', 'rejectRequests', 'disconnect', 'connect', 'processData']) {
-    requireFunction(connection, name, 'Connection');
-  }
+  for (const name of CONNECTION_METHODS) requireFunction(connection, name, 'Connection');
   const queue = fieldsOf(connection.requestQueue, 'Connection.requestQueue');
-  requireFunction(queue, 'scheduleCheckPendingRequests', 'RequestQueue');
+  for (const name of ['scheduleCheckPendingRequests', 'push']) {
+    requireFunction(queue, name, 'RequestQueue');
+  }
   if (!Array.isArray(queue.pending)) throw unexpected('RequestQueue', 'an array `pending`');
   if (typeof connection.connectionStatus !== 'string') {
     throw unexpected('Connection', '`connectionStatus`');
