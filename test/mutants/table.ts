@@ -237,7 +237,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'end-without-proof',
     file: 'src/kafka/producer/session.ts',
-    find: "      await exchange.within(offsets.proof(), 'EndTxn');",
+    find: "      await exchange.within(step.offsets.proof(), 'EndTxn');",
     replace: '',
     tests: STALL,
     kills: 'a process that stood still for most of its session beats before it ends a transaction',
