@@ -51,7 +51,8 @@ export interface Candidate {
 }
 
 export type JoinVerdict =
-  | { readonly kind: 'joined'; readonly joined: Joined }
+  /** `claimed`: how many tasks the leader is told that we run. */
+  | { readonly kind: 'joined'; readonly joined: Joined; readonly claimed: number }
   /** KIP-394: the broker remembers the id before it lets a newcomer in. */
   | { readonly kind: 'named'; readonly memberId: string }
   | { readonly kind: 'forgotten' };
@@ -92,7 +93,7 @@ export class Joining {
     const joined = await requests.join(memberId, metadata);
     switch (joined.errorCode) {
       case KafkaErrorCode.NONE:
-        return { kind: 'joined', joined };
+        return { kind: 'joined', joined, claimed: known.length };
       case KafkaErrorCode.MEMBER_ID_REQUIRED:
         return { kind: 'named', memberId: joined.memberId };
       case KafkaErrorCode.UNKNOWN_MEMBER_ID:

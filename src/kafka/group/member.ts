@@ -266,21 +266,16 @@ export class GroupMember {
   async #join(): Promise<Joined | null> {
     // What is let go from here on is for the round after this one.
     this.#rejoinGate.shut();
-    let claimed = 0;
     const verdict = await this.#joining.join({
       memberId: this.#memberId,
       generation: this.#generation,
-      claims: () => {
-        const claims = this.#ownership.claims();
-        claimed = claims.length;
-        return claims;
-      },
+      claims: () => this.#ownership.claims(),
     });
     if (!this.#isOpen) return null;
     if (verdict.kind === 'named') this.#memberId = verdict.memberId;
     if (verdict.kind === 'forgotten') this.#forgotten('JoinGroup');
     if (verdict.kind !== 'joined') return null;
-    const { joined } = verdict;
+    const { joined, claimed } = verdict;
     if (this.#generation >= 0 && joined.generation > this.#generation + 1) {
       // A generation has passed without us: what it gave away cannot be told from what it left us.
       this.#lose(this.#errors.missed(this.#generation));

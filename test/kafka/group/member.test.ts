@@ -64,10 +64,12 @@ describe('a group', () => {
       () => a.events,
     );
     expect(a.events).toEqual([`assigned ${TASKS.join(' ')}`, 'revoked orders_2 orders_3']);
-    // The listener takes longer than a session: heartbeats go on, and b gets nothing meanwhile.
+    // While the listener takes its time heartbeats go on, and b gets nothing.
     const beats = a.transport.count(heartbeat.key);
-    await sleep(500);
-    expect(a.transport.count(heartbeat.key)).toBeGreaterThan(beats + 8);
+    await until(
+      () => a.transport.count(heartbeat.key) > beats + 20,
+      () => 'the heartbeats stopped',
+    );
     expect(b.tasks).toEqual([]);
     expect(a.member.ownedSince('orders_2', 1)).toBe(false);
     letGo();
@@ -96,7 +98,7 @@ describe('a group', () => {
 
   test('takes over the tasks of a member whose session ends', async () => {
     const a = await stage.joined({ name: 'a' });
-    const b = await stage.joined({ name: 'b' });
+    const b = await stage.joined({ name: 'b', sessionTimeoutMs: 1_000 });
     await shared([2, 2], [a, b]);
     b.transport.stop();
     b.owned.clear();
@@ -105,14 +107,13 @@ describe('a group', () => {
   });
 
   test('takes over at once from a member that leaves', async () => {
-    const a = await stage.joined({ name: 'a', sessionTimeoutMs: 1_500 });
-    const b = await stage.joined({ name: 'b', sessionTimeoutMs: 1_500 });
+    // Longer than the test: only leaving ends the membership.
+    const a = await stage.joined({ name: 'a', sessionTimeoutMs: 60_000 });
+    const b = await stage.joined({ name: 'b', sessionTimeoutMs: 60_000 });
     await shared([2, 2], [a, b]);
-    const began = performance.now();
     b.owned.clear();
     await b.member.stop({ leave: 'leave' });
     await shared([4], [a]);
-    expect(performance.now() - began).toBeLessThan(800);
   });
 });
 
@@ -189,7 +190,7 @@ describe('a static member', () => {
       'orders belongs to sub-topology orders there and to moved here',
     );
     expect(again.failures).toEqual([]);
-    // At once: its session of 400 ms, which was not touched, does not keep what it cannot run.
+    // At once: no session has to end before the others have what it cannot run.
     await shared([4], [a]);
     expect(groupView().members()).toHaveLength(1);
   });
@@ -294,14 +295,12 @@ describe('a lost member', () => {
     let silent = false;
     const a = await stage.joined({
       name: 'a',
+      sessionTimeoutMs: 600,
       plan: () => (silent ? { outcome: 'lose-request', at: 'before-send' } : null),
     });
     await a.member.heartbeat();
     silent = true;
-    const began = performance.now();
     const error = await failure(a.member.heartbeat());
-    // At once, although the request itself is still looking for a coordinator.
-    expect(performance.now() - began).toBeLessThan(1_200);
     expect(error.decision).toBe('lost');
     expect(a.losses).toEqual([error]);
     expect(a.losses[0]!.message).toContain('session is over');
@@ -380,7 +379,7 @@ describe('a request of the group', () => {
       { apiKey, ordinal: 2, outcome: 'lose-reply', at: 'after-reply' },
       { apiKey, ordinal: 1, outcome: 'lose-request', at: 'before-send' },
     ]);
-    const a = stage.member({ name: 'a', plan });
+    const a = stage.member({ name: 'a', sessionTimeoutMs: 1_000, plan });
     await a.member.start();
     expect(a.transport.struck.length).toBeGreaterThan(0);
     expect(a.tasks).toEqual(TASKS);
@@ -430,7 +429,7 @@ describe('membership', () => {
     const asked = a.member.membership().then(({ generation }) => {
       known = generation;
     });
-    await sleep(100);
+    for (let turn = 0; turn < 5; turn++) await systemPorts.timers.turn();
     expect([known, a.member.state]).toEqual([null, 'joining']);
     await asked;
     expect(known).toBe(before + 1);

@@ -22,6 +22,8 @@ export interface MemberOptions {
   readonly rebalanceTimeoutMs?: number;
 }
 
+const UNTIL_MS = 15_000;
+
 export const TASKS = ['orders_0', 'orders_1', 'orders_2', 'orders_3'];
 
 function planOfTask(id: string): TaskPlan {
@@ -56,7 +58,7 @@ export class Told {
       fingerprint: 'test',
       host: options.host ?? null,
       schemas: () => new Map(),
-      sessionTimeoutMs: options.sessionTimeoutMs ?? 400,
+      sessionTimeoutMs: options.sessionTimeoutMs ?? 5_000,
       heartbeatIntervalMs: options.heartbeatIntervalMs ?? 25,
       rebalanceTimeoutMs: options.rebalanceTimeoutMs ?? 3_000,
       ports: systemPorts,
@@ -118,9 +120,9 @@ export class Stage {
   }
 }
 
-/** Waits until the condition holds; fails after two seconds. */
+/** Waits until the condition holds; fails when it is to be feared that it never will. */
 export async function until(condition: () => boolean, what: () => unknown): Promise<void> {
-  const deadline = performance.now() + 2_000;
+  const deadline = performance.now() + UNTIL_MS;
   while (!condition()) {
     if (performance.now() > deadline) throw new Error(`not reached: ${JSON.stringify(what())}`);
     await systemPorts.timers.sleep(2);
