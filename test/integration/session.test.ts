@@ -7,6 +7,7 @@ import { ensureTopics } from '../../src/kafka/admin/topics.ts';
 import { Cluster } from '../../src/kafka/cluster/cluster.ts';
 import { fetchOffsets } from '../../src/kafka/group/offsets.ts';
 import { endTxn } from '../../src/kafka/protocol/end-txn.ts';
+import { initProducerId } from '../../src/kafka/protocol/init-producer-id.ts';
 import { produce } from '../../src/kafka/protocol/produce.ts';
 import { txnOffsetCommit } from '../../src/kafka/protocol/txn-offset-commit.ts';
 import { type FaultPlan, FaultyTransport, planOf } from '../../src/kafka/transport/faulty.ts';
@@ -246,6 +247,38 @@ for (const [version, expected] of [
       expect((await scene.committed(0)).sort()).toEqual(expectedValues.sort());
     });
   });
+}
+
+describeReal('the last epoch on Kafka 4.3.1', () => {
+  test('is followed by a new producer id, and nothing is lost or doubled', async () => {
+    const { bootstrap } = await sharedKafka('4.3.1');
+    const scene = await Scene.open(bootstrap, `session-epochs-${RUN}`);
+    await ensureUsage(scene.cluster);
+    const last = await wearOut(scene.cluster, scene.id);
+    expect(last.producerEpoch).toBeGreaterThan(32_760);
+    const producer = scene.session();
+    await producer.init();
+    const steps = numbers(12);
+    for (const i of steps) await producer.commit(scene.step([[0, `${i}`]], i));
+    expect(await scene.committed(0)).toEqual(steps.map(String));
+    expect(scene.metrics.snapshot()['producer.rotated']).toBe(1);
+    expect(await scene.offset()).toBe(12);
+  });
+});
+
+/** Initialises the id until a few of its 32,767 epochs are left: 6 are. */
+async function wearOut(cluster: Cluster, transactionalId: string) {
+  const node = await cluster.coordinator('transaction', transactionalId);
+  for (;;) {
+    const body = {
+      transactionalId,
+      transactionTimeoutMs: 10_000,
+      producerId: -1,
+      producerEpoch: -1,
+    };
+    const answer = await cluster.send(node, initProducerId, body, { lane: 'transaction' });
+    if (answer.errorCode === 0 && answer.producerEpoch >= 32_761) return answer;
+  }
 }
 
 async function ensureUsage(cluster: Cluster): Promise<void> {

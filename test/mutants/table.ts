@@ -16,6 +16,10 @@ const ASSIGNMENT = 'test/exactness/assignment-rules.test.ts';
 const STEP = 'test/exactness/step-rules.test.ts';
 const RECORD = 'test/exactness/record-rules.test.ts';
 const ZOMBIE = 'test/exactness/zombie.test.ts';
+const SESSION = 'test/kafka/producer/session.test.ts';
+const SESSION_V2 = 'test/kafka/producer/transactions-v2.test.ts';
+const EPOCHS = 'test/kafka/producer/epochs.test.ts';
+const OVER_BROKER = 'test/kafka/producer/session-broker.test.ts';
 const REBALANCE = 'test/exactness/rebalance-rules.test.ts';
 const STALL = 'test/exactness/stall-rules.test.ts';
 
@@ -116,11 +120,9 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'indefinite-answer-repeated',
-    file: 'src/kafka/producer/coordinator-requests.ts',
-    find: `        const error = asEscapementError(cause);
-        if (error.decision !== 'retry') throw error;`,
-    replace: `        const error = asEscapementError(cause);
-        if (error.decision !== 'retry' && error.code !== 'REQUEST_FATE_UNKNOWN') throw error;`,
+    file: 'src/kafka/producer/coordinator-asking.ts',
+    find: "        if (error.decision !== 'retry') throw error;",
+    replace: `        if (error.decision !== 'retry' && error.code !== 'REQUEST_FATE_UNKNOWN') throw error;`,
     tests: STEP,
     kills: "after an answer of 'EndTxn' is lost the session is silent until it has fenced itself",
   },
@@ -417,5 +419,65 @@ export const MUTANTS: readonly Mutant[] = [
     replace: `configs, optionalConfigs: {} };`,
     tests: 'test/runtime/topic-limits.test.ts',
     kills: 'events of the far future pass the internal topics',
+  },
+  {
+    name: 'epoch-of-the-end-ignored',
+    file: 'src/kafka/producer/session.ts',
+    find: '    this.#begin(next);',
+    replace: '',
+    tests: OVER_BROKER,
+    kills: 'a committed step is visible with its offset, many times over',
+  },
+  {
+    name: 'producer-id-of-the-end-ignored',
+    file: 'src/kafka/producer/session.ts',
+    find: '    this.#begin(next);',
+    replace: '    this.#begin({ ...next, producerId: before.producerId });',
+    tests: EPOCHS,
+    kills: 'is followed by a new producer id with epoch 0',
+  },
+  {
+    name: 'sequences-not-restarted',
+    file: 'src/kafka/producer/partition-writes.ts',
+    find: '    this.#sequences.restart();',
+    replace: '',
+    tests: OVER_BROKER,
+    kills: 'a committed step is visible with its offset, many times over',
+  },
+  {
+    name: 'version-changed-within-a-transaction',
+    file: 'src/kafka/producer/transaction-version.ts',
+    find: '    endTxn: { versionMax: 4 },',
+    replace: '    endTxn: {},',
+    tests: SESSION_V2,
+    kills: 'is 1 where the cluster has finalized 1',
+  },
+  {
+    name: 'refused-partition-not-sent-again',
+    file: 'src/kafka/producer/partition-writes.ts',
+    find: '          left.writes.push(write);',
+    replace: '',
+    tests: SESSION,
+    kills: 'a moved partition is written at its new leader, though that has answered already',
+  },
+  {
+    name: 'answers-of-other-leaders-not-awaited',
+    file: 'src/kafka/producer/exchange.ts',
+    find: 'await Promise.allSettled(',
+    replace: `await Promise.all(branches).then(
+    () => [] as PromiseSettledResult<void>[],
+    (reason: unknown) => [{ status: 'rejected', reason } as PromiseSettledResult<void>],
+  );
+  void Promise.allSettled(`,
+    tests: SESSION,
+    kills: 'a leader that fails fast is not repeated into one that has not answered',
+  },
+  {
+    name: 'sequence-reused-after-an-abort',
+    file: 'src/kafka/producer/partition-writes.ts',
+    find: '    place.next = sequenceAfter(place.next, records);',
+    replace: '    if (write.at > 0) place.next = sequenceAfter(place.next, records);',
+    tests: SESSION,
+    kills: 'moves the sequences of what was appended alone',
   },
 ];

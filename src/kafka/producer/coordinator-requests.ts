@@ -4,30 +4,24 @@
  * Used by `session.ts` alone. On transactions v1 (KIP-98) partitions and the group are added by
  * requests of their own; on both versions the group coordinator checks the member (KIP-447).
  *
- * I1. The nodes of both coordinators are kept until an answer or a lost connection says otherwise.
- * I2. Every code of an answer is looked at; a partition that the answer leaves out is not done.
+ * I1. Every code of an answer is looked at; a partition that the answer leaves out is not done.
  */
-import { asEscapementError, invariant } from '../../errors.ts';
-import type { Cluster } from '../cluster/cluster.ts';
+import { invariant } from '../../errors.ts';
 import type { VersionRange } from '../cluster/versions.ts';
 import { addOffsetsToTxn } from '../protocol/add-offsets-to-txn.ts';
 import { addPartitionsToTxn } from '../protocol/add-partitions-to-txn.ts';
 import { endTxn } from '../protocol/end-txn.ts';
-import { KafkaErrorCode } from '../protocol/error-codes.ts';
 import { initProducerId } from '../protocol/init-producer-id.ts';
-import type { Api, Response } from '../protocol/schema.ts';
+import type { Response } from '../protocol/schema.ts';
 import { txnOffsetCommit } from '../protocol/txn-offset-commit.ts';
 import type { TopicPartition } from '../topic-partition.ts';
-import type { Lane } from '../transport/transport.ts';
-import type { Exchange } from './exchange.ts';
 import {
-  decisionOn,
-  graver,
-  incomplete,
-  type Refusal,
-  refusalError,
-  repeatable,
-} from './refusal.ts';
+  CoordinatorAsking,
+  type CoordinatorAskingOptions,
+  type SessionCluster,
+} from './coordinator-asking.ts';
+import type { Exchange } from './exchange.ts';
+import { graver, incomplete, type Refusal, repeatable } from './refusal.ts';
 import type { Membership, StepOffsets } from './step.ts';
 import {
   RANGES,
@@ -36,37 +30,14 @@ import {
   transactionVersionOf,
 } from './transaction-version.ts';
 
-export type SessionCluster = Pick<
-  Cluster,
-  'send' | 'leaderOf' | 'forgetLeader' | 'coordinator' | 'forgetCoordinator' | 'finalizedFeature'
->;
-
 /** The id of a session and its fence: from InitProducerId, on v2 also from EndTxn. */
 export interface ProducerIdentity {
   readonly producerId: number;
   readonly producerEpoch: number;
 }
 
-interface Place {
-  readonly kind: 'group' | 'transaction';
-  readonly key: string;
-}
-
-interface Question<Req, Res> extends Place {
-  readonly api: Api<Req, Res>;
-  readonly body: Req;
-  /** What else the request is about, for its name in errors: a right on it may be missing. */
-  readonly about?: string;
-  readonly range: VersionRange;
-  readonly refusal: (answer: Res) => Refusal | null;
-}
-
-export interface CoordinatorRequestsOptions {
-  readonly cluster: SessionCluster;
+export interface CoordinatorRequestsOptions extends CoordinatorAskingOptions {
   readonly transactionalId: string;
-  /** Deadline of each request. */
-  readonly timeoutMs: number;
-  readonly lane: Lane;
   readonly versionMax: TransactionVersion;
 }
 
@@ -78,19 +49,21 @@ export class CoordinatorRequests {
   readonly #cluster: SessionCluster;
   readonly #transactionalId: string;
   readonly #timeoutMs: number;
-  readonly #lane: Lane;
   readonly #versionMax: TransactionVersion;
-  #transactionNode = -1;
+  readonly #asking: CoordinatorAsking;
   #version: TransactionVersion = 1;
-  #groupNode = -1;
-  #groupOfNode = '';
 
   constructor(options: CoordinatorRequestsOptions) {
     this.#cluster = options.cluster;
     this.#transactionalId = options.transactionalId;
     this.#timeoutMs = options.timeoutMs;
-    this.#lane = options.lane;
+    this.#asking = new CoordinatorAsking(options);
     this.#versionMax = options.versionMax;
+  }
+
+  /** The node that coordinates the group, as far as is known; -1: it will be looked up. */
+  groupNode(groupId: string): number {
+    return this.#asking.nodeOf({ kind: 'group', key: groupId });
   }
 
   /** Which transactions are spoken since the last `init`. */
@@ -103,7 +76,7 @@ export class CoordinatorRequests {
    * the version of the transactions that follow, by what the coordinator tells of the cluster.
    */
   async init(exchange: Exchange): Promise<ProducerIdentity> {
-    const answer = await this.#ask(exchange, {
+    const answer = await this.#asking.ask(exchange, {
       kind: 'transaction',
       key: this.#transactionalId,
       api: initProducerId,
@@ -121,7 +94,7 @@ export class CoordinatorRequests {
   }
 
   async #versionNow(exchange: Exchange): Promise<TransactionVersion> {
-    const node = this.#transactionNode;
+    const node = this.#asking.nodeOf({ kind: 'transaction', key: this.#transactionalId });
     for (let attempt = 1; ; attempt++) {
       const level = this.#cluster.finalizedFeature(node, TRANSACTION_FEATURE);
       try {
@@ -135,17 +108,12 @@ export class CoordinatorRequests {
     }
   }
 
-  /** The node that coordinates the group, as far as is known; -1: it will be looked up. */
-  groupNode(groupId: string): number {
-    return groupId === this.#groupOfNode ? this.#groupNode : -1;
-  }
-
   async addPartitions(
     exchange: Exchange,
     identity: ProducerIdentity,
     partitions: readonly TopicPartition[],
   ): Promise<void> {
-    await this.#ask(exchange, {
+    await this.#asking.ask(exchange, {
       kind: 'transaction',
       key: this.#transactionalId,
       api: addPartitionsToTxn,
@@ -161,7 +129,7 @@ export class CoordinatorRequests {
   }
 
   async addOffsets(exchange: Exchange, identity: ProducerIdentity, groupId: string): Promise<void> {
-    await this.#ask(exchange, {
+    await this.#asking.ask(exchange, {
       kind: 'transaction',
       key: this.#transactionalId,
       api: addOffsetsToTxn,
@@ -178,7 +146,7 @@ export class CoordinatorRequests {
     offsets: StepOffsets,
     membership: Membership,
   ): Promise<void> {
-    await this.#ask(exchange, {
+    await this.#asking.ask(exchange, {
       kind: 'group',
       key: offsets.groupId,
       api: txnOffsetCommit,
@@ -207,7 +175,7 @@ export class CoordinatorRequests {
     identity: ProducerIdentity,
     result: 'commit' | 'abort',
   ): Promise<ProducerIdentity> {
-    const answer = await this.#ask(exchange, {
+    const answer = await this.#asking.ask(exchange, {
       kind: 'transaction',
       key: this.#transactionalId,
       api: endTxn,
@@ -227,85 +195,9 @@ export class CoordinatorRequests {
     });
     return { producerId, producerEpoch };
   }
-
-  async #ask<Req, Res>(exchange: Exchange, question: Question<Req, Res>): Promise<Res> {
-    const { api, kind, key, about = '' } = question;
-    const what = `${api.name} of ${kind} '${key}'${about}`;
-    for (let attempt = 1; ; attempt++) {
-      try {
-        return await this.#attempt(exchange, question, what);
-      } catch (cause) {
-        const error = asEscapementError(cause);
-        if (error.decision !== 'retry') throw error;
-        await exchange.pause(question.api.name, what, error, attempt);
-      }
-    }
-  }
-
-  /** Throws an error with the decision `retry` when the request may be sent again. */
-  async #attempt<Req, Res>(
-    exchange: Exchange,
-    question: Question<Req, Res>,
-    what: string,
-  ): Promise<Res> {
-    const { api, body, range } = question;
-    let node = this.#knownNode(question);
-    if (node < 0) node = await this.#findNode(exchange, question, what);
-    exchange.assertOpen();
-    let answer: Res;
-    try {
-      answer = await this.#cluster.send(node, api, body as NoInfer<Req>, {
-        lane: this.#lane,
-        timeoutMs: this.#timeoutMs,
-        ...range,
-      });
-    } catch (cause) {
-      this.#forgetNode(question);
-      throw cause;
-    }
-    const refusal = question.refusal(answer);
-    if (refusal === null) return answer;
-    if (decisionOn(refusal.code) === 'retry' && movedCoordinator(refusal.code)) {
-      this.#forgetNode(question);
-    }
-    throw refusalError(what, refusal);
-  }
-
-  #knownNode({ kind, key }: Place): number {
-    if (kind === 'transaction') return this.#transactionNode;
-    return this.groupNode(key);
-  }
-
-  async #findNode(exchange: Exchange, { kind, key }: Place, what: string): Promise<number> {
-    const lookup = this.#cluster.coordinator(kind, key).catch((cause: unknown) => {
-      throw repeatable(cause);
-    });
-    const node = await exchange.within(lookup, what);
-    if (kind === 'transaction') this.#transactionNode = node;
-    else {
-      this.#groupNode = node;
-      this.#groupOfNode = key;
-    }
-    return node;
-  }
-
-  #forgetNode({ kind, key }: Place): void {
-    if (kind === 'transaction') this.#transactionNode = -1;
-    else this.#groupNode = -1;
-    this.#cluster.forgetCoordinator(kind, key);
-  }
 }
 
-/** While it loads its state the coordinator stays where it is. */
-function movedCoordinator(code: number): boolean {
-  return (
-    code === KafkaErrorCode.NOT_COORDINATOR ||
-    code === KafkaErrorCode.COORDINATOR_NOT_AVAILABLE ||
-    code === KafkaErrorCode.TRANSACTION_COORDINATOR_FENCED
-  );
-}
-
-function ofCode(answer: { readonly errorCode: number }): Refusal | null {
+export function ofCode(answer: { readonly errorCode: number }): Refusal | null {
   return graver(null, answer.errorCode, NOWHERE);
 }
 
@@ -324,7 +216,14 @@ function addPartitionsRefusal(
   return found ?? incomplete(answered, asked);
 }
 
-function offsetsRefusal(answer: Response<typeof txnOffsetCommit>, asked: number): Refusal | null {
+interface OffsetsAnswer {
+  readonly topics: readonly {
+    readonly name: string;
+    readonly partitions: readonly { readonly partitionIndex: number; readonly errorCode: number }[];
+  }[];
+}
+
+export function offsetsRefusal(answer: OffsetsAnswer, asked: number): Refusal | null {
   let found: Refusal | null = null;
   let answered = 0;
   for (const { name: topic, partitions } of answer.topics) {
@@ -357,7 +256,7 @@ interface TopicOffsets {
   }[];
 }
 
-function offsetsByTopic(offsets: StepOffsets): TopicOffsets[] {
+export function offsetsByTopic(offsets: StepOffsets): TopicOffsets[] {
   const topics: TopicOffsets[] = [];
   for (const { topic, partition, offset, metadata } of offsets.partitions) {
     const row = {

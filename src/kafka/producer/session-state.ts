@@ -15,7 +15,7 @@
  * From `unknown` and `fenced` there is one way on, `init()`: it fences whatever is still on its way
  * to the broker. `abortable` may take it, too. `refused`: init() was answered no; it may be repeated.
  */
-import { invariant } from '../../errors.ts';
+import { EscapementError, invariant } from '../../errors.ts';
 
 export type SessionState =
   | 'new'
@@ -50,4 +50,22 @@ export function successor(from: SessionState, to: SessionState): SessionState {
     },
   );
   return to;
+}
+
+/** Repetition ends in the session: above it there is nothing but reading back what happened. */
+export function definitive(cause: EscapementError): EscapementError {
+  if (cause.decision !== 'retry') return cause;
+  const { code, message, at } = cause;
+  return new EscapementError(code, message, { cause, at, decision: 'indefinite' });
+}
+
+/** An answer that could not be read says as little as one that never came. */
+export function stateAfter(
+  error: EscapementError,
+  definite: 'abortable' | 'refused',
+): SessionState {
+  if (error.decision === 'fenced') return 'fenced';
+  if (error.decision === 'indefinite') return 'unknown';
+  const unread = error.code === 'PROTOCOL_MALFORMED' || error.code === 'INVARIANT_VIOLATED';
+  return unread ? 'unknown' : definite;
 }

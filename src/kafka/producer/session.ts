@@ -25,20 +25,18 @@
  *     transaction.
  * I8. On v2 nothing is sealed before the answer of the EndTxn before it: that brings the epoch.
  */
-import { asEscapementError, EscapementError } from '../../errors.ts';
+import { asEscapementError, type EscapementError } from '../../errors.ts';
 import type { Ports } from '../../ports.ts';
 import type { Log } from '../../telemetry/log.ts';
 import { Metrics } from '../../telemetry/metrics.ts';
 import { brokerError, KafkaErrorCode } from '../protocol/error-codes.ts';
 import type { Lane } from '../transport/transport.ts';
-import {
-  CoordinatorRequests,
-  type ProducerIdentity,
-  type SessionCluster,
-} from './coordinator-requests.ts';
+import type { SessionCluster } from './coordinator-asking.ts';
+import { CoordinatorRequests, type ProducerIdentity } from './coordinator-requests.ts';
 import { allOf, Exchange, Late } from './exchange.ts';
 import { PartitionWrites } from './partition-writes.ts';
-import { type SessionState, successor } from './session-state.ts';
+import type { ProducerSession } from './producer-session.ts';
+import { definitive, type SessionState, stateAfter, successor } from './session-state.ts';
 import type { Membership, SessionStep, StepOffsets } from './step.ts';
 import { type StepOrder, StepOrders } from './step-order.ts';
 import { QUICK, RANGES, type TransactionVersion } from './transaction-version.ts';
@@ -64,7 +62,7 @@ const STEP_CONCURRENT_PAUSE_MS = [2, 20] as const;
 /** While the previous owner's transaction is being aborted. */
 const INIT_CONCURRENT_PAUSE_MS = [20, 100] as const;
 
-export class TransactionalSession {
+export class TransactionalSession implements ProducerSession {
   readonly transactionalId: string;
   readonly #options: TransactionalSessionOptions;
   readonly #metrics: Metrics;
@@ -280,7 +278,7 @@ export class TransactionalSession {
   }
 
   #failed(given: EscapementError, definite: 'abortable' | 'refused'): EscapementError {
-    const error = given.decision === 'retry' ? outOfPatience(given) : given;
+    const error = definitive(given);
     this.#failure = error;
     this.#state = successor(this.#state, stateAfter(error, definite));
     const { transactionalId, state } = this;
@@ -288,18 +286,4 @@ export class TransactionalSession {
     this.#options.log.debug(fields, 'session failed');
     return error;
   }
-}
-
-/** Repetition ends in the session: above it there is nothing but reading back what happened. */
-function outOfPatience(cause: EscapementError): EscapementError {
-  const { code, message, at } = cause;
-  return new EscapementError(code, message, { cause, at, decision: 'indefinite' });
-}
-
-/** An answer that could not be read says as little as one that never came. */
-function stateAfter(error: EscapementError, definite: 'abortable' | 'refused'): SessionState {
-  if (error.decision === 'fenced') return 'fenced';
-  if (error.decision === 'indefinite') return 'unknown';
-  const unread = error.code === 'PROTOCOL_MALFORMED' || error.code === 'INVARIANT_VIOLATED';
-  return unread ? 'unknown' : definite;
 }

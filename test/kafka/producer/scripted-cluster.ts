@@ -1,7 +1,7 @@
 /** A cluster that answers every request with success, but for what a test has scripted. */
 
 import type { VersionRange } from '../../../src/kafka/cluster/versions.ts';
-import type { SessionCluster } from '../../../src/kafka/producer/coordinator-requests.ts';
+import type { SessionCluster } from '../../../src/kafka/producer/coordinator-asking.ts';
 import { encodeRequest } from '../../../src/kafka/protocol/codec.ts';
 import type { Api } from '../../../src/kafka/protocol/schema.ts';
 
@@ -15,7 +15,9 @@ export interface Sent {
 }
 
 /** The next answer of an API: a code for everything in it or for one partition, or a rejection. */
+/** `undefined` is success. */
 export type Scripted =
+  | undefined
   | number
   | {
       readonly topic: string;
@@ -138,6 +140,7 @@ export class ScriptedCluster implements SessionCluster {
             ),
           })),
         };
+      case 'OffsetCommit':
       case 'TxnOffsetCommit':
         return {
           topics: (body.topics as TopicRows[]).map(({ name, partitions }) => ({

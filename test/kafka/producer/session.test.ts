@@ -175,6 +175,55 @@ describe('an answer to repeat on', () => {
     expect(cluster.forgotten).toEqual(['invoices-1']);
   });
 
+  test('a moved partition is written at its new leader, though that has answered already', async () => {
+    const { cluster, producer } = await ready();
+    cluster.leaders.set('invoices-1', 1);
+    cluster.script('Produce', undefined, KafkaErrorCode.NOT_LEADER_OR_FOLLOWER);
+    const send = cluster.send.bind(cluster);
+    cluster.send = (node, ...rest) => {
+      // The partition moves to the leader of the other one.
+      if (node === 1) cluster.leaders.set('invoices-1', 0);
+      return send(node, ...rest);
+    };
+    await producer.commit(step([output('invoices', 0, ['a']), output('invoices', 1, ['b'])]));
+    const produced = cluster.sent
+      .filter(({ api }) => api === 'Produce')
+      .map(({ node, body }) => [node, partitionsIn(body).map(({ place }) => place)]);
+    expect(produced).toEqual([
+      [0, ['invoices-0']],
+      [1, ['invoices-1']],
+      [0, ['invoices-1']],
+    ]);
+  });
+
+  test('a leader that fails fast is not repeated into one that has not answered', async () => {
+    const { cluster, producer } = await ready();
+    cluster.leaders.set('invoices-1', 1);
+    let answer = () => {};
+    const slow = new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    cluster.script('Produce', slow, KafkaErrorCode.MESSAGE_TOO_LARGE);
+    let ended = 'no';
+    const committing = failure(
+      producer.commit(step([output('invoices', 0, ['a']), output('invoices', 1, ['b'])])),
+    ).then((error) => {
+      ended = 'yes';
+      return error;
+    });
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    // Aborted or written again now, the slow one would be there twice, or in the next transaction.
+    expect(ended).toBe('no');
+    answer();
+    expect((await committing).decision).toBe('record');
+    const written = cluster.bodies('Produce').flatMap(partitionsIn);
+    expect(written.map(({ place }) => place)).toEqual(['invoices-0', 'invoices-1']);
+    await producer.abort();
+    await producer.commit(step([output('invoices', 0, ['c'])]));
+    const again = cluster.bodies('Produce').flatMap(partitionsIn).at(-1)!;
+    expect([again.place, again.baseSequence]).toEqual(['invoices-0', 1]);
+  });
+
   test('a request that was never sent is sent to the coordinator found next', async () => {
     const { cluster, producer } = await ready();
     cluster.script('AddPartitionsToTxn', unsent());

@@ -1,7 +1,7 @@
 /** Steps and sessions for the tests of the producer. */
 import { vi } from 'vitest';
 import { EscapementError } from '../../../src/errors.ts';
-import type { SessionCluster } from '../../../src/kafka/producer/coordinator-requests.ts';
+import type { SessionCluster } from '../../../src/kafka/producer/coordinator-asking.ts';
 import {
   TransactionalSession,
   type TransactionalSessionOptions,
