@@ -289,7 +289,10 @@ export class Broker implements BrokerState {
     if (participant.kind === 'offsets') {
       const isAway = this.#placement.fault('group', participant.group) !== KafkaErrorCode.NONE;
       if (isAway) return 'unavailable';
-      return this.groups.find(participant.group)?.offsets.mark(marker) ?? 'written';
+      return (
+        this.groups.find(participant.group)?.offsets.mark(marker, this.settings.markerEpochs) ??
+        'written'
+      );
     }
     const topic = this.topics.find(participant.topic);
     const partition = topic?.partitions[participant.partition];

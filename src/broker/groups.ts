@@ -81,6 +81,8 @@ export class Groups {
 
   #expire({ group, offsets }: GroupRecord): void {
     const before = this.#ports.clock.now() - this.#options.offsetsRetentionMs;
+    const earliest = group.retentionStart(offsets.oldest);
+    if (earliest === null || earliest > before) return;
     const isExpired = (topic: string, committedAt: number) => {
       const start = group.isSubscribed(topic) ? null : group.retentionStart(committedAt);
       return start !== null && start <= before;

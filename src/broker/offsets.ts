@@ -14,6 +14,8 @@ import { KafkaErrorCode } from '../kafka/protocol/error-codes.ts';
 import type { Clock } from '../ports.ts';
 import type { Marker } from './batch-header.ts';
 import type { MarkerOutcome } from './markers.ts';
+import type { MarkerEpochs } from './producer-state.ts';
+import { EPOCH_MAX } from './transaction-state.ts';
 
 export interface CommittedOffset {
   readonly offset: number;
@@ -45,6 +47,8 @@ export class GroupOffsets {
   readonly #producers = new Map<number, ProducerEntry>();
   readonly #clock: Clock;
   #place = 0;
+  /** No committed offset is older, epoch milliseconds. */
+  #oldest = Infinity;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -54,6 +58,11 @@ export class GroupOffsets {
   get isVacant(): boolean {
     if (this.#committed.size > 0) return false;
     return [...this.#producers.values()].every((producer) => producer.pending.size === 0);
+  }
+
+  /** A time at or before which every committed offset was written; spares looking at each. */
+  get oldest(): number {
+    return this.#oldest;
   }
 
   commit(entry: OffsetEntry): void {
@@ -83,11 +92,15 @@ export class GroupOffsets {
     });
   }
 
-  mark(marker: Marker): MarkerOutcome {
-    if (this.checkEpoch(marker.producerId, marker.producerEpoch) !== KafkaErrorCode.NONE) {
-      return 'refused';
-    }
-    const producer = this.#producerAt(marker.producerId, marker.producerEpoch);
+  /** By the rules of markers in any partition: see `ProducerState.checkMarker`. */
+  mark(marker: Marker, epochs: MarkerEpochs): MarkerOutcome {
+    const { producerId, producerEpoch } = marker;
+    if (this.checkEpoch(producerId, producerEpoch) !== KafkaErrorCode.NONE) return 'refused';
+    const isSame = this.#producers.get(producerId)?.epoch === producerEpoch;
+    const isRepeat = !this.hasOpenTransaction(producerId, 'any') || producerEpoch === EPOCH_MAX;
+    const mustBeNewer = marker.rules === 'v2' && epochs === 'newer';
+    if (mustBeNewer && isSame && !isRepeat) return 'refused';
+    const producer = this.#producerAt(producerId, producerEpoch);
     if (marker.coordinatorEpoch < producer.coordinatorEpoch) return 'refused';
     producer.coordinatorEpoch = marker.coordinatorEpoch;
     if (marker.result === 'commit') {
@@ -130,11 +143,15 @@ export class GroupOffsets {
   /** Drops what `isExpired` names unless a transaction holds it; answers whether any was dropped. */
   expire(isExpired: (topic: string, committedAt: number) => boolean): 'some' | 'none' {
     let dropped: 'some' | 'none' = 'none';
+    this.#oldest = Infinity;
     for (const [topic, partitions] of this.#committed) {
       for (const [partition, { committedAt }] of partitions) {
-        if (!isExpired(topic, committedAt) || this.isPending(topic, partition)) continue;
-        this.#drop(topic, partition);
-        dropped = 'some';
+        if (isExpired(topic, committedAt) && !this.isPending(topic, partition)) {
+          this.#drop(topic, partition);
+          dropped = 'some';
+        } else {
+          this.#oldest = Math.min(this.#oldest, committedAt);
+        }
       }
     }
     return dropped;
@@ -163,6 +180,7 @@ export class GroupOffsets {
   }
 
   #store(topic: string, partition: number, committed: CommittedOffset): void {
+    this.#oldest = Math.min(this.#oldest, committed.committedAt);
     let partitions = this.#committed.get(topic);
     if (partitions === undefined) {
       partitions = new Map();

@@ -347,6 +347,23 @@ describe('rule 17: a coordinator that moves', () => {
     expect(broker.listTransactions()[0]!.state).toBe('CompleteCommit');
   });
 
+  test.each([
+    { markerEpochs: 'newer', outcome: 'refused' },
+    { markerEpochs: 'not-older', outcome: 'written' },
+  ] as const)(
+    'sends v2 markers of a bumped epoch: another is $outcome with markerEpochs $markerEpochs',
+    ({ markerEpochs, outcome }) => {
+      const { broker, leaderOf, ports, producer } = ongoing({ markerEpochs });
+      const marker = { ...identityOf(producer), result: 'commit', coordinatorEpoch: 0 } as const;
+      const { settings } = broker;
+      const write = (rules: 'v1' | 'v2') =>
+        partition(broker, 0).mark({ ...marker, rules }, ports.clock.now(), settings.markerEpochs);
+      expect(write('v2')).toBe(outcome);
+      expect(write('v1')).toBe('written');
+      expect(leaderOf(0).log('t')).toContain('commit@0');
+    },
+  );
+
   test('has its late markers fenced by whoever heard of its successor', () => {
     const { leaderOf, homeOf, broker, ports } = cluster();
     const old = homeOf('transaction', ID);

@@ -135,16 +135,28 @@ describe('transactional offsets', () => {
 
   test('rule 9: know the newest epoch of a producer by themselves', () => {
     const offsets = new GroupOffsets(new VirtualPorts().clock);
-    offsets.mark({ producerId: 7, producerEpoch: 3, result: 'abort', ...BY_V1 });
+    offsets.mark({ producerId: 7, producerEpoch: 3, result: 'abort', ...BY_V1 }, 'newer');
     expect(offsets.checkEpoch(7, 2)).toBe(Code.INVALID_PRODUCER_EPOCH);
     expect(offsets.checkEpoch(7, 3)).toBe(Code.NONE);
+  });
+
+  test('rule 7: keep out a v2 marker of the very epoch that holds offsets back', () => {
+    const offsets = new GroupOffsets({ now: () => 0, monotonic: () => 0 });
+    const entry = { topic: 'in', partition: 0, offset: 5, leaderEpoch: -1, metadata: '' };
+    const marker = { producerId: 7, coordinatorEpoch: 0, result: 'commit', rules: 'v2' } as const;
+    offsets.commitPending(7, 3, entry);
+    expect(offsets.mark({ ...marker, producerEpoch: 3 }, 'newer')).toBe('refused');
+    expect(offsets.mark({ ...marker, producerEpoch: 4 }, 'newer')).toBe('written');
+    expect(offsets.find('in', 0)?.offset).toBe(5);
+    // Once more, after a move of the coordinator.
+    expect(offsets.mark({ ...marker, producerEpoch: 4 }, 'newer')).toBe('written');
   });
 
   test('keep out the marker of an older epoch', () => {
     const offsets = new GroupOffsets(new VirtualPorts().clock);
     const entry = { topic: 'in', partition: 0, offset: 5, leaderEpoch: -1, metadata: '' };
     offsets.commitPending(7, 3, entry);
-    offsets.mark({ producerId: 7, producerEpoch: 2, result: 'commit', ...BY_V1 });
+    offsets.mark({ producerId: 7, producerEpoch: 2, result: 'commit', ...BY_V1 }, 'newer');
     expect(offsets.isPending('in', 0)).toBe(true);
     expect(offsets.find('in', 0)).toBeUndefined();
   });
