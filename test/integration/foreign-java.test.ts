@@ -1,12 +1,14 @@
 /** The Java producer and consumer of Apache Kafka 4.3.1 against the embedded broker's TCP door. */
 import { Kafka, logLevel } from 'kafkajs';
 import { afterEach, expect, test } from 'vitest';
+import { systemPorts } from '../../src/ports.ts';
 import { createTopics } from '../topics.ts';
 import { type Embedded, startEmbedded } from './embedded.ts';
-import { runProgram } from './real/java-program.ts';
+import { runProgram, startProgram } from './real/java-program.ts';
 import { describeReal } from './real/parts.ts';
 
 const RECORDS = 400;
+const MANY_RECORDS = 1_000;
 
 let embedded: Embedded | undefined;
 afterEach(() => embedded?.close());
@@ -34,6 +36,37 @@ describeReal('the Java clients over the embedded broker', () => {
       expect(uncommitted).toBe(RECORDS + aborted!);
     },
   );
+
+  test('copy exactly once while leaders and coordinators move and nodes go down', async () => {
+    embedded = await startEmbedded({ nodes: 3, coordinatorLoadMs: 20 });
+    const { broker, bootstrap } = embedded;
+    const topics = ['source', 'target'].map((topic) => ({
+      topic,
+      numPartitions: 2,
+      replicationFactor: 3,
+    }));
+    await createTopics(bootstrap.split(',')[0]!, topics);
+    const asked = [bootstrap, 'source', 'target', MANY_RECORDS, 'lz4'];
+    const program = await startProgram('CopyLoop', asked);
+    const over = new AbortController();
+    const ended = program.end().finally(() => over.abort());
+    let moves = 0;
+    for (; !over.signal.aborted; moves++) {
+      broker.moveLeader('source', moves % 2);
+      broker.moveLeader('target', moves % 2);
+      if (moves % 3 === 0) broker.moveCoordinator('group', 'copy-loop');
+      if (moves % 3 === 1) broker.moveCoordinator('transaction', 'copy-loop-0');
+      if (moves % 5 === 2) broker.stopNode(moves % 3);
+      await systemPorts.timers.sleep(50);
+      for (const node of [0, 1, 2]) broker.startNode(node);
+      await systemPorts.timers.sleep(50);
+    }
+    await ended;
+    const found = JSON.parse(program.lines.at(-1)!) as Record<string, number>;
+    const all = { committed: MANY_RECORDS, distinct: MANY_RECORDS, offsets: MANY_RECORDS };
+    expect(found).toMatchObject(all);
+    expect(moves).toBeGreaterThan(10);
+  });
 
   const CONSUMER = 'org.apache.kafka.clients.consumer';
 
