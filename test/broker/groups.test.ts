@@ -7,6 +7,7 @@ import { heartbeat } from '../../src/kafka/protocol/heartbeat.ts';
 import { joinGroup } from '../../src/kafka/protocol/join-group.ts';
 import { leaveGroup } from '../../src/kafka/protocol/leave-group.ts';
 import { listGroups } from '../../src/kafka/protocol/list-groups.ts';
+import { offsetCommit } from '../../src/kafka/protocol/offset-commit.ts';
 import { syncGroup } from '../../src/kafka/protocol/sync-group.ts';
 import { Client, stage } from './client.ts';
 
@@ -281,6 +282,48 @@ describe('rule 15: a group', () => {
     });
     // 60 s after the first, who asked for 60 s; those that came later are a rebalance of their own.
     expect(members[0]!.joined(waiting[0]).members).toHaveLength(21);
+  });
+
+  test('asks SyncGroup v5 for the protocol that it chose', () => {
+    const { client, first } = alone();
+    const sync = (protocolType: string | null, protocolName: string | null) =>
+      client.ask(syncGroup, 5, {
+        groupId: G,
+        generationId: first.generation,
+        memberId: first.memberId,
+        protocolType,
+        protocolName,
+        assignments: [],
+      }).errorCode;
+    expect(sync('consumer', 'p')).toBe(Code.NONE);
+    expect(sync('consumer', 'q')).toBe(Code.INCONSISTENT_GROUP_PROTOCOL);
+    expect(sync('connect', 'p')).toBe(Code.INCONSISTENT_GROUP_PROTOCOL);
+    expect(sync(null, null)).toBe(Code.INCONSISTENT_GROUP_PROTOCOL);
+  });
+
+  test('takes a commit of offsets for a sign of life', () => {
+    const { client, ports, first } = alone();
+    client.createTopic('in');
+    const partitions = [{ partitionIndex: 0, committedOffset: 1, committedMetadata: '' }];
+    for (let commits = 0; commits < 3; commits++) {
+      ports.advance(9_000);
+      const answer = client.ask(offsetCommit, 8, {
+        groupId: G,
+        generationIdOrMemberEpoch: first.generation,
+        memberId: first.memberId,
+        topics: [{ name: 'in', partitions }],
+      });
+      expect(answer.topics[0]!.partitions[0]!.errorCode).toBe(Code.NONE);
+    }
+    expect(first.beat()).toBe(Code.NONE);
+  });
+
+  test('hears why a member leaves', () => {
+    const { client, first, second } = pair();
+    const member = { memberId: second.memberId, groupInstanceId: null, reason: 'rolling restart' };
+    const answer = client.ask(leaveGroup, 5, { groupId: G, members: [member] });
+    expect(answer.members.map((each) => each.errorCode)).toEqual([Code.NONE]);
+    expect(first.beat()).toBe(Code.REBALANCE_IN_PROGRESS);
   });
 
   test('is described, listed, and deleted only when it is empty', () => {
