@@ -118,8 +118,11 @@ function answers(port) {
   });
 }
 
-/** One Kafka node for every peer. What is not set here has Kafka's default. */
-export async function startBroker(classPath, folder) {
+/**
+ * One Kafka node for every peer. What is not set here has Kafka's default. `transactions`: 2, or 1 for
+ * the protocol of brokers before 4.0.
+ */
+export async function startBroker(classPath, folder, transactions) {
   const port = await freePort();
   const controller = await freePort();
   const properties = join(folder, 'server.properties');
@@ -143,9 +146,10 @@ transaction.state.log.min.isr=1
   );
   const java = (...args) => [QUIET, '-cp', classPath, ...args];
   const id = ['--cluster-id', 'ZXNjYXBlbWVudC1iZW5jaA'];
+  const feature = ['--feature', `transaction.version=${transactions}`];
   const format = spawnSync(
     'java',
-    java('kafka.tools.StorageTool', 'format', '--config', properties, ...id),
+    java('kafka.tools.StorageTool', 'format', '--config', properties, ...id, ...feature),
     { encoding: 'utf8' },
   );
   if (format.status !== 0) throw new BenchFailed(`no storage for Kafka:\n${format.stderr}`);

@@ -40,6 +40,7 @@ const HELP = `npm run bench -- [options]
   --small-rows N      rows of restore-small (200000)
   --commit-ms N       commit interval, for escapement its upper bound (100)
   --warm-up N         records Kafka Streams counts first, for the broker's sake (500000; 0: none)
+  --transactions V    transaction.version of the broker, 1 or 2 (2)
   --json              the figures of every run as one last line of JSON instead of the table
   --cpu-prof FOLDER   write a CPU profile of each escapement run there
   --verbose           what the applications write to stderr
@@ -80,6 +81,7 @@ function readOptions() {
       'small-rows': text('200000'),
       'commit-ms': text('100'),
       'warm-up': text('500000'),
+      transactions: text('2'),
       'cpu-prof': { type: 'string' },
       json: { type: 'boolean', default: false },
       verbose: { type: 'boolean', default: false },
@@ -114,6 +116,7 @@ function readOptions() {
     smallRows: number('small-rows', 1),
     commitMs: number('commit-ms', 1),
     warmUp: number('warm-up', 0),
+    transactions: list('transactions', ['1', '2'])[0],
     workloads: list('workloads', WORKLOADS),
     peers: list('peers', PEERS),
   };
@@ -375,9 +378,9 @@ async function main() {
   for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(130));
   process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
   try {
-    broker = await startBroker(classPath, folder);
+    broker = await startBroker(classPath, folder, options.transactions);
     admin = await openAdmin(broker.bootstrap);
-    say(`Kafka 4.3.1 at ${broker.bootstrap}`);
+    say(`Kafka 4.3.1 at ${broker.bootstrap}, transactions v${options.transactions}`);
     const runs = await new Bench(options, classPath, broker, admin, folder).all();
     const table = summarize(runs, REFERENCE);
     const shown = { kafka: '4.3.1', node: process.versions.node, records: options.records };

@@ -21,7 +21,7 @@ const METADATA_VERSION = 9;
 
 /** Stands between transport and broker, and misbehaves on demand. */
 class Door {
-  behaviour: 'pass' | 'mute' | 'half' | 'refuse' | 'lie' = 'pass';
+  behaviour: 'pass' | 'mute' | 'half' | 'refuse' | 'lie' | 'garble' = 'pass';
   /** Answered instead of what the broker says, when lying. */
   lie: Buffer = Buffer.alloc(0);
   readonly #server: Server;
@@ -48,6 +48,8 @@ class Door {
       upstream.on('data', (bytes) => {
         if (this.behaviour === 'pass') client.write(bytes);
         if (this.behaviour === 'lie') client.write(this.lie);
+        // Everything behind size and correlation id.
+        if (this.behaviour === 'garble') client.write(Buffer.from(bytes).fill(0xff, 8));
         if (this.behaviour === 'half') {
           this.behaviour = 'pass';
           client.write(bytes.subarray(0, bytes.length >> 1), () => client.destroy());
@@ -145,6 +147,15 @@ describe('the kafkajs transport', () => {
     expect(door.accepted).toBe(1);
     await Promise.all([nodesOf(transport, 0, 2_000, 'fetch'), nodesOf(transport)]);
     expect(door.accepted).toBe(2);
+  });
+
+  it('rejects the request whose answer begins with broken tagged fields, and goes on', async () => {
+    const transport = transportTo(port);
+    await nodesOf(transport);
+    door.behaviour = 'garble';
+    expect(await failure(nodesOf(transport))).toMatchObject({ code: 'PROTOCOL_MALFORMED' });
+    door.behaviour = 'pass';
+    expect(await nodesOf(transport)).toEqual([0]);
   });
 
   it('sets no timer for requests that wait when none does', async () => {
