@@ -4,7 +4,8 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { build } from '../topologies/billing/launched.ts';
 
 const FOLDER = new URL('../../.cache/docs-operating/', import.meta.url);
 const tsc = join(
@@ -12,6 +13,7 @@ const tsc = join(
   'bin/tsc',
 );
 
+beforeAll(build);
 afterAll(() => rmSync(FOLDER, { recursive: true, force: true }));
 
 test('the examples of docs/operating.md compile', () => {
