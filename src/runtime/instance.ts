@@ -35,8 +35,6 @@ export interface InstanceParts {
 
 /** Least time a task gets in one round, so that many tasks do not make the loop all overhead. */
 const SLICE_LEAST_MS = 2;
-/** Before a task that one answer alone has called lost begins again. */
-const BEGIN_ANEW_MS = 200;
 
 export class Instance {
   readonly #parts: InstanceParts;
@@ -239,23 +237,6 @@ export class Instance {
   #ended(life: TaskLife, reason: 'revoked' | 'lost' | 'stopped'): void {
     if (this.#tasks.get(life.id) === life) this.#tasks.delete(life.id);
     this.#parts.listener.taskClosed?.(life.id, reason);
-    if (reason === 'lost' && this.#owns(life.id)) this.#beginAnew(life.id);
-  }
-
-  /** As far as the group has told us. */
-  #owns(id: string): boolean {
-    const { generation } = this.#member;
-    return generation >= 0 && this.#member.ownedSince(id, generation);
-  }
-
-  /**
-   * An answer to a step said that the task is lost, and the group has not. A heartbeat decides, the
-   * first thing of the new life: without one the member would own a task that nobody runs.
-   */
-  #beginAnew(id: string): void {
-    this.#parts.ports.timers.after(BEGIN_ANEW_MS, () => {
-      if (this.#stopping === null && this.#owns(id)) this.#assigned([id]);
-    });
   }
 
   async #close(): Promise<void> {

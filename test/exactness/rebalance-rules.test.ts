@@ -238,6 +238,7 @@ describe('offsets that the group refuses with', () => {
   test.each([
     ['ILLEGAL_GENERATION', KafkaErrorCode.ILLEGAL_GENERATION],
     ['REBALANCE_IN_PROGRESS', KafkaErrorCode.REBALANCE_IN_PROGRESS],
+    ['UNKNOWN_MEMBER_ID', KafkaErrorCode.UNKNOWN_MEMBER_ID],
   ])('%s are undone, and the records run again while the membership lives', async (_, code) => {
     const wire = await running();
     const refused = wire.next(txnOffsetCommit, refusing(code));
@@ -270,19 +271,6 @@ describe('offsets that the group refuses with', () => {
             bodyOf(initProducerId, each).transactionalId === transactionalId)),
     );
     expect(next[0]!.request.apiKey).toBe(initProducerId.key);
-    await isExact(2);
-  });
-
-  test('UNKNOWN_MEMBER_ID end the task, which begins again while the membership lives', async () => {
-    const wire = await running();
-    const refused = wire.next(txnOffsetCommit, refusing(KafkaErrorCode.UNKNOWN_MEMBER_ID));
-    lab.write('in', ROWS, 0);
-    const { sentAt } = await refused;
-    lab.write('in', ROWS, 1);
-    await committed([2 * ROWS.length, 2 * ROWS.length]);
-    const following = (api: typeof heartbeat | typeof initProducerId) =>
-      wire.sent(api as typeof heartbeat).find((each) => each.sentAt > sentAt)!;
-    expect(following(heartbeat).answeredAt).toBeLessThan(following(initProducerId).sentAt);
     await isExact(2);
   });
 
