@@ -2,10 +2,12 @@
  * The transactional session on real Kafka: transactions v1 on 3.9.1, v2 on 4.3.1. What is committed
  * is read by the raw reader of the billing judge, not by the reader under test.
  */
+import { Kafka, logLevel } from 'kafkajs';
 import { afterEach, expect, test } from 'vitest';
 import { ensureTopics } from '../../src/kafka/admin/topics.ts';
 import { Cluster } from '../../src/kafka/cluster/cluster.ts';
 import { fetchOffsets } from '../../src/kafka/group/offsets.ts';
+import { IdempotentSession } from '../../src/kafka/producer/idempotent-session.ts';
 import { endTxn } from '../../src/kafka/protocol/end-txn.ts';
 import { initProducerId } from '../../src/kafka/protocol/init-producer-id.ts';
 import { produce } from '../../src/kafka/protocol/produce.ts';
@@ -34,10 +36,10 @@ class Scene {
   readonly metrics = new Metrics();
   readonly rounds = new Rounds();
   readonly id: string;
-  readonly #bootstrap: string;
+  readonly bootstrap: string;
 
   private constructor(bootstrap: string, id: string, plan: FaultPlan) {
-    this.#bootstrap = bootstrap;
+    this.bootstrap = bootstrap;
     this.id = id;
     const inner = kafkajsTransport(
       { brokers: [bootstrap] },
@@ -75,7 +77,7 @@ class Scene {
   /** Values that a committed reader sees, of one partition. */
   async committed(partition: number): Promise<string[]> {
     for (;;) {
-      const log = (await readTopic(this.#bootstrap, this.topic))[partition]!;
+      const log = (await readTopic(this.bootstrap, this.topic))[partition]!;
       // Markers are written after EndTxn was answered.
       if (log.open === 0) return log.committed.map(({ value }) => String(value));
       await systemPorts.timers.sleep(5);
@@ -233,6 +235,26 @@ for (const [version, expected] of [
         expect(await scene.committed(0)).toEqual(['one', 'two', 'three']);
       },
     );
+
+    test('the idempotent session writes at once and commits its offsets behind', async () => {
+      const scene = await open('idempotent');
+      const producer = new IdempotentSession({
+        cluster: scene.cluster,
+        requestTimeoutMs: 10_000,
+        ports: systemPorts,
+        log: silentLog,
+      });
+      await producer.init();
+      for (const i of numbers(5)) await producer.commit(scene.step([[0, `${i}`]], i));
+      const client = new Kafka({ brokers: [scene.bootstrap], logLevel: logLevel.NOTHING });
+      const admin = client.admin();
+      await admin.connect();
+      const ends = await admin.fetchTopicOffsets(scene.topic);
+      await admin.disconnect();
+      // Five records, and not one marker.
+      expect(ends.find(({ partition }) => partition === 0)?.high).toBe('5');
+      expect(await scene.offset()).toBe(5);
+    });
 
     test('tasks side by side are all committed', async () => {
       const scene = await open('many');

@@ -51,7 +51,7 @@ export interface TransactionalSessionOptions {
   readonly ports: Ports;
   readonly log: Log;
   readonly metrics?: Metrics;
-  /** On v2, for measurements. Default: chosen by where the requests go. */
+  /** On v2, for measurements. Default: chosen by where the requests go (docs/decisions/0011). */
   readonly stepOrder?: StepOrder;
   /** Default 2. With 1 transactions v1 are spoken whatever the cluster offers. */
   readonly transactionVersionMax?: TransactionVersion;

@@ -6,7 +6,7 @@
  * end of the transaction before, is put off: TxnOffsetCommit is answered at once and sent again after
  * 2 ms, but Produce is held by its leader for 20 ms and more
  * (`add.partitions.to.txn.retry.backoff.ms`). So Produce must not be the one that finds it busy.
- * Measured in docs/decisions/0009.
+ * Measured in docs/decisions/0011.
  *
  *   beside         both at once: the leader is the group's coordinator, too, and takes the requests of
  *                  one connection in turn anyway. Two serial round trips.

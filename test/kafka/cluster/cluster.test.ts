@@ -89,6 +89,56 @@ describe('a cluster', () => {
     expect(error.message).toContain('needs version 4');
   });
 
+  it.each([
+    { name: 'lacks it', range: null, message: 'Node 1 does not offer Heartbeat' },
+    { name: 'is too new', range: [7, 9], message: 'Node 1 offers Heartbeat in versions 7 to 9' },
+  ])('names API, version and node when a broker $name', async ({ range, message }) => {
+    const [minVersion = 0, maxVersion = 0] = range ?? [];
+    const apiKeys = range === null ? [] : [{ apiKey: heartbeat.key, minVersion, maxVersion }];
+    transport.onRaw(apiVersions.key, ({ apiVersion }) =>
+      encodeResponse(apiVersions, apiVersion, { errorCode: 0, apiKeys }),
+    );
+    const error = await failure(cluster.send(1, heartbeat, BEAT, { lane: 'group' }));
+    expect(error).toMatchObject({ code: 'BROKER_TOO_OLD', decision: 'stop', at: { node: '1' } });
+    expect(error.message).toContain(message);
+    expect(error.message).toContain('escapement needs a version from 0 to 4');
+    // Nothing was sent in a version that the node might read as something else.
+    expect(transport.count(heartbeat.key)).toBe(0);
+  });
+
+  it('knows what the cluster has finalized, and asks again once the connection was lost', async () => {
+    let level = 1;
+    let epoch = 0;
+    transport.onRaw(apiVersions.key, ({ apiVersion }) =>
+      encodeResponse(apiVersions, apiVersion, {
+        errorCode: 0,
+        apiKeys: [{ apiKey: heartbeat.key, minVersion: 0, maxVersion: 4 }],
+        finalizedFeaturesEpoch: epoch,
+        finalizedFeatures: [{ name: 'f', maxVersionLevel: level, minVersionLevel: 1 }],
+      }),
+    );
+    expect(await cluster.finalizedFeature(1, 'f')).toBe(1);
+    expect(await cluster.finalizedFeature(1, 'other')).toBe(0);
+    level = 2;
+    expect(await cluster.finalizedFeature(1, 'f')).toBe(1);
+    transport.onRaw(heartbeat.key, () => {
+      throw new TransportError('unknown', 'connection lost');
+    });
+    await failure(cluster.send(1, heartbeat, BEAT, { lane: 'group' }));
+    expect(await cluster.finalizedFeature(1, 'f')).toBe(2);
+    // -1: the node does not know what is finalized.
+    epoch = -1;
+    expect(await cluster.finalizedFeature(2, 'f')).toBe(0);
+  });
+
+  it('has not sent a request for which the versions could not be had', async () => {
+    transport.onRaw(apiVersions.key, () => {
+      throw new TransportError('unknown', 'connection lost');
+    });
+    const error = await failure(cluster.send(1, heartbeat, BEAT, { lane: 'group' }));
+    expect(error).toMatchObject({ fate: 'never-sent', decision: 'retry' });
+  });
+
   it('falls back to version 0 of ApiVersions', async () => {
     const asked: number[] = [];
     transport.onRaw(apiVersions.key, ({ apiVersion }) => {

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { deleteRecords } from '../../../src/kafka/admin/topics.ts';
 import { fetchOffsets } from '../../../src/kafka/group/offsets.ts';
 import { Exchange } from '../../../src/kafka/producer/exchange.ts';
 import { PartitionWrites } from '../../../src/kafka/producer/partition-writes.ts';
@@ -8,6 +9,7 @@ import { addPartitionsToTxn } from '../../../src/kafka/protocol/add-partitions-t
 import { decodeResponse } from '../../../src/kafka/protocol/codec.ts';
 import { endTxn } from '../../../src/kafka/protocol/end-txn.ts';
 import { initProducerId } from '../../../src/kafka/protocol/init-producer-id.ts';
+import { produce } from '../../../src/kafka/protocol/produce.ts';
 import { planOf } from '../../../src/kafka/transport/faulty.ts';
 import { TransportError } from '../../../src/kafka/transport/transport.ts';
 import { systemPorts } from '../../../src/ports.ts';
@@ -251,6 +253,48 @@ describe.each([
       await producer.abort();
       expect(await committed('invoices', 0)).toEqual([]);
       expect((await offset()).offset).toBe(-1);
+    });
+
+    test('a late Produce of a given up epoch leaves no transaction open', async () => {
+      let arrive: (() => Promise<Buffer>) | null = null;
+      const { cluster } = over.process(undefined, (inner) => ({
+        ...inner,
+        request(node, request) {
+          if (request.apiKey !== produce.key || arrive !== null)
+            return inner.request(node, request);
+          arrive = () => inner.request(node, request);
+          return Promise.reject(new TransportError('unknown', 'on its way'));
+        },
+      }));
+      const producer = sessionOf(cluster);
+      await producer.init();
+      await failure(producer.commit(step([output('invoices', 0, ['late'])], 1, nobody)));
+      await producer.init();
+      await producer.commit(step([output('invoices', 0, ['a'])], 1, nobody));
+      await settled();
+      // Appended now, it would hold back every committed reader for good.
+      await arrive!();
+      await producer.commit(step([output('invoices', 0, ['b'])], 2, nobody));
+      expect(await committed('invoices', 0)).toEqual(['a', 'b']);
+      const { highWatermark, lastStableOffset } = leaderOf('invoices', 0).fetch('invoices', 0, 0);
+      expect(lastStableOffset).toBe(highWatermark);
+    });
+
+    test('a partition whose records were all deleted takes the next step', async () => {
+      const { cluster } = over.process();
+      const producer = sessionOf(cluster);
+      await producer.init();
+      await producer.commit(step([output('invoices', 0, ['a', 'b'])], 1, nobody));
+      await settled();
+      const { highWatermark: offset } = leaderOf('invoices', 0).fetch('invoices', 0, 0);
+      await deleteRecords(cluster, [{ topic: 'invoices', partition: 0, offset }]);
+      await producer.commit(step([output('invoices', 0, ['c'])], 2, nobody));
+      await settled();
+      const { batches } = leaderOf('invoices', 0).fetch('invoices', 0, offset);
+      expect(batches.map(({ kind, values }) => [kind, ...values])).toEqual([
+        ['data', 'c'],
+        ['commit'],
+      ]);
     });
 
     test('a sequence goes on at 0 after the last int32', async () => {

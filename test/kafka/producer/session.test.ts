@@ -452,6 +452,24 @@ describe('a definite refusal', () => {
 });
 
 describe('an epoch', () => {
+  test('keeps its sequences when leaders and coordinators are looked up anew', async () => {
+    const { cluster, producer } = await ready();
+    await producer.commit(step([output('invoices', 0, ['a', 'b'])], 1));
+    cluster.script('Produce', KafkaErrorCode.NOT_LEADER_OR_FOLLOWER, unsent());
+    cluster.script('EndTxn', KafkaErrorCode.NOT_COORDINATOR);
+    await producer.commit(step([output('invoices', 0, ['c'])], 2));
+    await producer.commit(step([output('invoices', 0, ['d'])], 3));
+    const sequences = cluster.bodies('Produce').map((body) => partitionsIn(body)[0]!.baseSequence);
+    // Counted from 0 again, the leader would take new records for repeated ones and drop them.
+    expect(sequences).toEqual([0, 2, 2, 2, 3]);
+  });
+
+  test('is asked for with the transaction timeout, after which a dead owner holds nobody back', async () => {
+    const cluster = new ScriptedCluster();
+    await session(cluster, { timeoutMs: 12_345 }).init();
+    expect(cluster.bodies('InitProducerId')).toMatchObject([{ transactionTimeoutMs: 12_345 }]);
+  });
+
   test('begins with every sequence at 0 and the new producer id', async () => {
     const { cluster, producer } = await ready();
     await producer.commit(step([output('invoices', 0, ['a', 'b'])]));
