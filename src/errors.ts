@@ -49,6 +49,11 @@ export const ERRORS = {
     decision: 'stop',
     mend: 'Check `ca`, `cert` and `key` of the kafkajs option `ssl`, and the certificate named.',
   },
+  CRASH_TEST_FAILED: {
+    meaning: 'A run of `crashTest` left something else than an undisturbed run.',
+    decision: 'stop',
+    mend: 'The message names the step, the fault and what differed; look for effects outside the slot.',
+  },
   REQUEST_FATE_UNKNOWN: {
     meaning: 'A request timed out or its connection was lost after it may have been sent.',
     decision: 'indefinite',

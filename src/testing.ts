@@ -15,3 +15,18 @@ export {
   planOf,
 } from './kafka/transport/faulty.ts';
 export { type Clock, type Ports, systemPorts, type Timers } from './ports.ts';
+export type { CommittedRecord, PartitionView } from './simulation/committed-log.ts';
+export {
+  type CrashTestInput,
+  type CrashTestOptions,
+  type CrashTestReport,
+  crashTest,
+} from './simulation/crash-test.ts';
+export { drawFaults, type FaultRates, NO_FAULTS } from './simulation/faults.ts';
+export {
+  type Scenario,
+  type SimulationOptions,
+  type SimulationResult,
+  simulate,
+} from './simulation/simulation.ts';
+export type { Input, Outcome, UserCode, Workload, Written } from './simulation/workload.ts';

@@ -4,7 +4,7 @@
  * A transaction is, per partition and producer id, the data since that id's last marker up to its
  * next one; the marker may carry a bumped epoch (KIP-890), so epochs are not compared.
  */
-import { type RawBatch, type RawRecord, rawBatches } from './raw-batches.ts';
+import type { RawBatch, RawRecord } from './raw-batches.ts';
 
 export interface CommittedRecord extends RawRecord {
   readonly topic: string;
@@ -32,16 +32,16 @@ export interface PartitionView {
   readonly endOffset: number;
 }
 
-export interface PartitionBytes {
+export interface PartitionBatches {
   readonly topic: string;
   readonly partition: number;
   readonly startOffset: number;
-  readonly batches: Iterable<Buffer>;
+  readonly batches: Iterable<RawBatch>;
 }
 
 /** Reads the batches of a partition from its start. Throws at offsets that do not ascend. */
-export function viewPartition(bytes: PartitionBytes): PartitionView {
-  const { topic, partition, startOffset } = bytes;
+export function viewPartition(given: PartitionBatches): PartitionView {
+  const { topic, partition, startOffset } = given;
   const open = new Map<number, RawBatch[]>();
   const committed: CommittedRecord[] = [];
   let aborted = 0;
@@ -51,22 +51,20 @@ export function viewPartition(bytes: PartitionBytes): PartitionView {
     const place = { topic, partition, producerId, producerEpoch, baseSequence, markerOffset };
     for (const record of batch.records) committed.push({ ...record, ...place });
   };
-  for (const stored of bytes.batches) {
-    for (const batch of rawBatches(stored)) {
-      // The first batch may begin below the start: batches are deleted whole.
-      if (batch.baseOffset < endOffset && endOffset > startOffset) {
-        throw new Error(`${topic}-${partition}: offset ${batch.baseOffset} after ${endOffset - 1}`);
-      }
-      endOffset = batch.lastOffset + 1;
-      const { producerId } = batch;
-      if (batch.marker !== null) {
-        const ended = open.get(producerId) ?? [];
-        open.delete(producerId);
-        if (batch.marker === 'abort') aborted += countOf(ended);
-        else for (const each of ended) commit(each, batch.baseOffset);
-      } else if (!batch.isTransactional) commit(batch, -1);
-      else open.set(producerId, [...(open.get(producerId) ?? []), batch]);
+  for (const batch of given.batches) {
+    // The first batch may begin below the start: batches are deleted whole.
+    if (batch.baseOffset < endOffset && endOffset > startOffset) {
+      throw new Error(`${topic}-${partition}: offset ${batch.baseOffset} after ${endOffset - 1}`);
     }
+    endOffset = batch.lastOffset + 1;
+    const { producerId } = batch;
+    if (batch.marker !== null) {
+      const ended = open.get(producerId) ?? [];
+      open.delete(producerId);
+      if (batch.marker === 'abort') aborted += countOf(ended);
+      else for (const each of ended) commit(each, batch.baseOffset);
+    } else if (!batch.isTransactional) commit(batch, -1);
+    else open.set(producerId, [...(open.get(producerId) ?? []), batch]);
   }
   committed.sort((one, other) => one.offset - other.offset);
   return {

@@ -30,13 +30,23 @@ export interface Evidence extends Outcome {
 const SHOWN_MOST = 3;
 
 export function judge(evidence: Evidence): readonly string[] {
-  return [
-    evidence.trace.violations,
-    openTransactions(evidence),
-    tornTransactions(evidence),
-    wrongOffsets(evidence),
-    evidence.workload.check(evidence),
-  ].flatMap((violations) => violations.slice(0, SHOWN_MOST));
+  const checks = [
+    () => evidence.trace.violations,
+    () => openTransactions(evidence),
+    () => tornTransactions(evidence),
+    () => wrongOffsets(evidence),
+    () => evidence.workload.check(evidence),
+  ];
+  return checks.flatMap((check) => violationsOf(check).slice(0, SHOWN_MOST));
+}
+
+/** What a check cannot even read is wrong, too. */
+function violationsOf(check: () => readonly string[]): readonly string[] {
+  try {
+    return check();
+  } catch (cause) {
+    return [`cannot be judged: ${cause instanceof Error ? cause.message : String(cause)}`];
+  }
 }
 
 function openTransactions({ topics, topic }: Evidence): string[] {

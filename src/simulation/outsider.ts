@@ -5,8 +5,16 @@ import { createTopics } from '../kafka/protocol/create-topics.ts';
 import { produce } from '../kafka/protocol/produce.ts';
 import type { Api } from '../kafka/protocol/schema.ts';
 import { type PartitionView, viewPartition } from './committed-log.ts';
-import { writeRawBatch } from './raw-batches.ts';
+import { type RawBatch, rawBatches, writeRawBatch } from './raw-batches.ts';
 import type { Input, Written } from './workload.ts';
+
+export type SeenBatches = (
+  batches: readonly RawBatch[],
+  topic: string,
+  partition: number,
+) => readonly RawBatch[];
+
+const asTheyAre: SeenBatches = (batches) => batches;
 
 export class Outsider {
   readonly written: Written[] = [];
@@ -56,12 +64,19 @@ export class Outsider {
     return this.#broker.topics.all().map(({ name }) => name);
   }
 
-  views(name: string): PartitionView[] {
+  /** What is in a topic, partition after partition, as `seen` lets it be seen. */
+  views(name: string, seen: SeenBatches = asTheyAre): PartitionView[] {
     const topic = this.#broker.topics.find(name);
     if (topic === undefined) return [];
     return topic.partitions.map(({ log }, partition) => {
-      const batches = log.batches.map(({ bytes }) => bytes);
-      return viewPartition({ topic: name, partition, startOffset: log.logStartOffset, batches });
+      const batches = log.batches.flatMap(({ bytes }) => [...rawBatches(bytes)]);
+      const { logStartOffset: startOffset } = log;
+      return viewPartition({
+        topic: name,
+        partition,
+        startOffset,
+        batches: seen(batches, name, partition),
+      });
     });
   }
 

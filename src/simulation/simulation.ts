@@ -18,11 +18,11 @@ import { History } from './history.ts';
 import { Nemesis } from './nemesis.ts';
 import { Network, type Passage, type Strike } from './network.ts';
 import { judge, PrefixReader } from './oracle.ts';
-import { Outsider } from './outsider.ts';
+import { Outsider, type SeenBatches } from './outsider.ts';
 import { SeededRandom } from './seeded-random.ts';
 import { TransactionTrace } from './transaction-trace.ts';
 import { VirtualTime } from './virtual-time.ts';
-import type { Input, Workload } from './workload.ts';
+import type { Input, Workload, Written } from './workload.ts';
 
 /** What is drawn from the seed where it is not given: with it, a run can be repeated and changed. */
 export interface Scenario {
@@ -46,11 +46,19 @@ export interface SimulationOptions extends Partial<Omit<Scenario, 'seed'>> {
   readonly seed: number;
   /** Strikes chosen one by one, before those of `faults`. */
   readonly strike?: (passage: Passage) => Strike | null;
+  /** Changes the evidence before it is judged: for tests of the oracle. */
+  readonly tamper?: Tamper;
   /** Over those of the simulation, whose times are short. */
   readonly options?: Partial<Options>;
   /** Default `hashed`; `kept` keeps a line for everything that happened. */
   readonly history?: 'kept' | 'hashed';
   readonly log?: Log;
+}
+
+export interface Tamper {
+  readonly batches?: SeenBatches;
+  readonly committedOffset?: (offset: number, topic: string, partition: number) => number;
+  readonly written?: (written: readonly Written[]) => readonly Written[];
 }
 
 export interface SimulationResult {
@@ -287,7 +295,9 @@ class SimulatedRun {
 
   #inputs(): string[] {
     const names = new Set(this.#outsider.written.map(({ topic }) => topic));
-    return this.#outsider.topics().filter((name) => names.has(name) || isRepartition(name));
+    return this.#outsider
+      .topics()
+      .filter((name) => names.has(name) || isInternal(name, 'repartition'));
   }
 
   async #closed(cast: Cast): Promise<boolean> {
@@ -302,16 +312,20 @@ class SimulatedRun {
 
   #judge(): void {
     const outsider = this.#outsider;
+    const { batches, committedOffset, written } = this.#given.tamper ?? {};
     const evidence = {
       workload: this.#given.workload,
       applicationId: APPLICATION_ID,
       trace: this.#trace,
-      written: outsider.written,
+      written: written?.(outsider.written) ?? outsider.written,
       topics: outsider.topics(),
+      changelogs: outsider.topics().filter((name) => isInternal(name, 'changelog')),
       inputs: this.#inputs(),
-      topic: (name: string) => outsider.views(name),
-      committedOffset: (topic: string, partition: number) =>
-        outsider.committedOffset(topic, partition),
+      topic: (name: string) => outsider.views(name, batches),
+      committedOffset: (topic: string, partition: number) => {
+        const offset = outsider.committedOffset(topic, partition);
+        return committedOffset?.(offset, topic, partition) ?? offset;
+      },
     };
     this.#violations.push(...judge(evidence));
   }
@@ -334,6 +348,6 @@ function scenarioOf(given: SimulationOptions): Scenario {
   };
 }
 
-function isRepartition(topic: string): boolean {
-  return topic.startsWith(`${APPLICATION_ID}-`) && topic.endsWith('-repartition');
+function isInternal(topic: string, kind: 'changelog' | 'repartition'): boolean {
+  return topic.startsWith(`${APPLICATION_ID}-`) && topic.endsWith(`-${kind}`);
 }

@@ -32,6 +32,8 @@ export interface Outcome {
   readonly applicationId: string;
   /** In the order of writing, which within a partition is that of the offsets. */
   readonly written: readonly Written[];
+  /** Names of the application's changelog topics. */
+  readonly changelogs: readonly string[];
   /** Partition after partition; a topic that does not exist has none. */
   topic(name: string): readonly PartitionView[];
 }

@@ -5,10 +5,10 @@
  * `test/simulation/regressions`, and the line printed with it runs it again.
  */
 import { availableParallelism } from 'node:os';
-import { Worker } from 'node:worker_threads';
 import { Command, InvalidArgumentError } from 'commander';
 import { shrink } from '../../src/simulation/shrink.ts';
 import { simulate } from '../../src/simulation/simulation.ts';
+import { runPool } from './pool.ts';
 import { keepRegression } from './regression-files.ts';
 import type { SeedVerdict } from './seed-run.ts';
 import { WORKLOADS, workloadOf } from './workloads.ts';
@@ -32,7 +32,6 @@ interface Summary {
   elapsedMs: number;
 }
 
-const PROGRESS_MS = 5_000;
 const SEED_MAX = 2 ** 31 - 1;
 
 const say = (text: string): void => void process.stderr.write(`${text}\n`);
@@ -88,40 +87,16 @@ async function main(): Promise<number> {
 /** Every seed's verdict, in the order of the seeds; those of an interrupted run as far as it came. */
 async function runAll(first: number, options: SimOptions): Promise<SeedVerdict[]> {
   const { seeds, workload, jobs } = options;
-  const verdicts: SeedVerdict[] = [];
-  let next = first;
-  let isInterrupted = false;
-  const interrupt = (): void => {
-    if (isInterrupted) process.exit(130);
-    isInterrupted = true;
-    say('interrupted: the seeds under way are finished first');
-  };
-  process.on('SIGINT', interrupt);
-  const progress = setInterval(() => {
-    const failed = verdicts.filter(({ violations }) => violations.length > 0).length;
-    say(`${verdicts.length} of ${seeds} seeds, ${failed} failed`);
-  }, PROGRESS_MS);
-  const work = (): Promise<void> =>
-    new Promise((resolve, reject) => {
-      const worker = new Worker(new URL('./seed-worker.js', import.meta.url));
-      const send = (): void => {
-        if (next >= first + seeds || isInterrupted) {
-          void worker.terminate().then(() => resolve());
-          return;
-        }
-        worker.postMessage({ seed: next, workload });
-        next += 1;
-      };
-      worker.on('message', (verdict: SeedVerdict) => {
-        verdicts.push(verdict);
-        send();
-      });
-      worker.on('error', reject);
-      send();
-    });
-  await Promise.all(Array.from({ length: Math.min(jobs, seeds) }, work));
-  clearInterval(progress);
-  process.removeListener('SIGINT', interrupt);
+  const verdicts = await runPool<SeedVerdict>({
+    jobs: Array.from({ length: seeds }, (_, at) => ({
+      kind: 'seed',
+      run: { seed: first + at, workload },
+    })),
+    threads: jobs,
+    total: seeds,
+    isFailed: (verdict) => (verdict as SeedVerdict).violations.length > 0,
+    say,
+  });
   return verdicts.sort((one, other) => one.scenario.seed - other.scenario.seed);
 }
 
