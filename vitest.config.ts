@@ -13,6 +13,7 @@ const alias = [
 const realParts = ['test/integration/**/*.test.ts', 'test/conformance/**/*.test.ts'];
 const compiled = ['test/types/**/*.test.ts'];
 const mutants = ['test/mutants/**/*.test.ts'];
+const proof = ['test/proof/**/*.test.ts'];
 
 // Set by the tests of the mutants for the processes they start.
 const mutant = process.env.ESCAPEMENT_MUTANT;
@@ -27,7 +28,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: [...realParts, ...compiled, ...mutants],
+          exclude: [...realParts, ...compiled, ...mutants, ...proof],
           pool: 'forks',
           maxWorkers: 2,
           testTimeout: 20_000,
@@ -61,6 +62,20 @@ export default defineConfig({
       {
         resolve: { alias },
         test: {
+          name: 'proof',
+          include: proof,
+          pool: 'forks',
+          // Each uses all cores by itself.
+          fileParallelism: false,
+          maxWorkers: 1,
+          testTimeout: 1_800_000,
+          globalSetup: ['test/proof/compile.ts'],
+          sequence: { groupOrder: 3 },
+        },
+      },
+      {
+        resolve: { alias },
+        test: {
           name: 'integration',
           include: realParts,
           pool: 'forks',
@@ -70,7 +85,7 @@ export default defineConfig({
           testTimeout: 180_000,
           hookTimeout: 240_000,
           globalSetup: ['test/integration/real/global-setup.ts'],
-          sequence: { groupOrder: 3 },
+          sequence: { groupOrder: 4 },
         },
       },
     ],

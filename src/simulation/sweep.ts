@@ -31,7 +31,8 @@ export interface SweptRequest {
   readonly ordinal: number;
 }
 
-export interface SweepCase extends SweptRequest {
+export interface SweepCase {
+  readonly request: SweptRequest;
   readonly strike: Strike;
 }
 
@@ -74,17 +75,18 @@ export async function sweepCases(options: SweepOptions): Promise<SweepCase[]> {
     const refusals = refusalsOf(request.apiKey).map(
       (refusal): Strike => ({ kind: 'refuse', ...refusal }),
     );
-    return [...STRIKES, ...refusals].map((strike) => ({ ...request, strike }));
+    return [...STRIKES, ...refusals].map((strike) => ({ request, strike }));
   });
 }
 
 export async function runSweepCase(options: SweepOptions, swept: SweepCase): Promise<SweepVerdict> {
   let struck = 0;
   const { violations, hash } = await run(options, ({ process, request, ordinal }) => {
+    const meant = swept.request;
     const isMeant =
-      process.name === swept.process &&
-      request.apiKey === swept.apiKey &&
-      ordinal === swept.ordinal;
+      process.name === meant.process &&
+      request.apiKey === meant.apiKey &&
+      ordinal === meant.ordinal;
     if (!isMeant) return null;
     struck += 1;
     return swept.strike;
@@ -102,7 +104,8 @@ function run(
   return simulate(options);
 }
 
-export function titleOf({ process, apiKey, ordinal, strike }: SweepCase): string {
+export function titleOf({ request, strike }: SweepCase): string {
+  const { process, apiKey, ordinal } = request;
   const details = Object.values(strike).slice(1).join(' ');
   return `${process} ${apiName(apiKey)} ${ordinal}: ${strike.kind} ${details}`.trimEnd();
 }

@@ -1,5 +1,5 @@
 /** Breaks one rule while the sources are loaded: no file changes, and nothing is left behind. */
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import { MUTANTS, type Mutant } from './table.ts';
 
 export function mutantNamed(name: string): Mutant {
@@ -17,10 +17,10 @@ export function mutate({ name, file, find, replace }: Mutant, text: string): str
   return parts.join(replace);
 }
 
-/** A vitest plugin that replaces the text of the mutant's file. */
-export function mutantPlugin(name: string) {
+/** A vite plugin that replaces the text of the mutant's file, a path from the repository's root. */
+export function mutantPlugin(name: string, root = process.cwd()) {
   const mutant = mutantNamed(name);
-  const path = fileURLToPath(new URL(`../../${mutant.file}`, import.meta.url));
+  const path = join(root, mutant.file);
   return {
     name: `mutant-${name}`,
     enforce: 'pre' as const,
