@@ -15,7 +15,7 @@ import { EscapementError } from '../errors.ts';
 import { apiVersions } from '../kafka/protocol/api-versions.ts';
 import { encodeResponse } from '../kafka/protocol/codec.ts';
 import { KafkaErrorCode } from '../kafka/protocol/error-codes.ts';
-import type { Ports, Timer } from '../ports.ts';
+import type { Ports } from '../ports.ts';
 import { ApiTable, type Connection, type Reply } from './api-table.ts';
 import type { Marker } from './batch-header.ts';
 import { serveClusterRequests } from './cluster-requests.ts';
@@ -34,6 +34,7 @@ import type { Replication } from './partition.ts';
 import { type CoordinatorKind, type Move, Placement, slotOf } from './placement.ts';
 import { serveProduce } from './produce.ts';
 import type { BrokerState, NodeAddress } from './state.ts';
+import { TimerSet } from './timer-set.ts';
 import { serveTopicRequests } from './topic-requests.ts';
 import { policyOf, Topics } from './topics.ts';
 import { serveTransactionAdministration } from './transaction-admin-requests.ts';
@@ -54,7 +55,7 @@ export class Broker implements BrokerState {
   readonly transactions: TransactionCoordinator;
   readonly gate: TransactionGate;
   readonly #table: ApiTable;
-  readonly #timers = new Set<Timer>();
+  readonly #timers: TimerSet;
   readonly #addresses: NodeAddress[];
   readonly #placement: Placement;
   readonly #connections = new Set<Connection>();
@@ -65,6 +66,7 @@ export class Broker implements BrokerState {
     this.settings = settings;
     this.#table = new ApiTable(OFFERED_VERSIONS[settings.transactionVersion]);
     this.ports = options.ports;
+    this.#timers = new TimerSet(options.ports.timers);
     this.clusterId = this.ports.random.bytes(16).toString('base64url');
     this.#addresses = Array.from({ length: settings.nodes }, (_, id) => ({
       id,
@@ -249,17 +251,12 @@ export class Broker implements BrokerState {
   }
 
   later(delayMs: number, callback: () => void): void {
-    const timer = this.ports.timers.after(delayMs, () => {
-      this.#timers.delete(timer);
-      callback();
-    });
-    this.#timers.add(timer);
+    this.#timers.after(delayMs, callback);
   }
 
   /** Cancels every timer; waiting requests stay without an answer. */
   close(): void {
-    for (const timer of this.#timers) timer.cancel();
-    this.#timers.clear();
+    this.#timers.close();
     this.transactions.close();
     this.groups.close();
   }

@@ -10,8 +10,9 @@
  * I3. What a coordinator had on its way when it lost its office still arrives, with its epoch: the
  *     participant fences it when it has heard of a newer one (rule 17).
  */
-import type { Ports, Timer } from '../ports.ts';
+import type { Ports } from '../ports.ts';
 import type { Marker } from './batch-header.ts';
+import { TimerSet } from './timer-set.ts';
 import { keyOf, type Participant } from './transaction-state.ts';
 
 export type MarkerOutcome = 'written' | 'unavailable' | 'refused';
@@ -20,6 +21,8 @@ export interface MarkerOptions {
   readonly ports: Ports;
   /** Mean delay between EndTxn and a marker; each marker takes between none and twice of it. */
   readonly markerDelayMs: number;
+  /** Between the last marker and `done`; 0: at once. */
+  readonly settleMs: number;
   write(participant: Participant, marker: Marker): MarkerOutcome;
 }
 
@@ -34,20 +37,26 @@ const RETRY_MS_MIN = 1;
 
 export class MarkerWriter {
   readonly #options: MarkerOptions;
-  readonly #timers = new Set<Timer>();
+  readonly #timers: TimerSet;
 
   constructor(options: MarkerOptions) {
     this.#options = options;
+    this.#timers = new TimerSet(options.ports.timers);
   }
 
   /** `done` is called when every participant has its marker, later in any case. */
   send(marker: Marker, participants: readonly Participant[], done: () => void): Sending {
     const waiting = new Set(participants.map(keyOf));
     let sender: 'waits' | 'gone' = 'waits';
-    const finish = () => {
+    const { markerDelayMs, settleMs } = this.#options;
+    const tell = () => {
       if (sender === 'waits') done();
     };
-    if (waiting.size === 0) this.#after(this.#options.markerDelayMs, finish);
+    const finish = () => {
+      if (settleMs === 0) tell();
+      else this.#timers.after(settleMs, tell);
+    };
+    if (waiting.size === 0) this.#timers.after(markerDelayMs, finish);
     for (const participant of participants) {
       this.#deliver(participant, marker, () => {
         waiting.delete(keyOf(participant));
@@ -62,8 +71,7 @@ export class MarkerWriter {
   }
 
   close(): void {
-    for (const timer of this.#timers) timer.cancel();
-    this.#timers.clear();
+    this.#timers.close();
   }
 
   #deliver(participant: Participant, marker: Marker, written: () => void): void {
@@ -72,17 +80,12 @@ export class MarkerWriter {
       const outcome = this.#options.write(participant, marker);
       if (outcome === 'written') written();
       if (outcome === 'unavailable') {
-        this.#after(Math.max(RETRY_MS_MIN, 2 * markerDelayMs * ports.random.fraction()), attempt);
+        this.#timers.after(
+          Math.max(RETRY_MS_MIN, 2 * markerDelayMs * ports.random.fraction()),
+          attempt,
+        );
       }
     };
-    this.#after(2 * markerDelayMs * ports.random.fraction(), attempt);
-  }
-
-  #after(delayMs: number, callback: () => void): void {
-    const timer = this.#options.ports.timers.after(delayMs, () => {
-      this.#timers.delete(timer);
-      callback();
-    });
-    this.#timers.add(timer);
+    this.#timers.after(2 * markerDelayMs * ports.random.fraction(), attempt);
   }
 }

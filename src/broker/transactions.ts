@@ -21,14 +21,13 @@
  *     goes on with all its markers, those that the coordinator before has written included.
  */
 import { KafkaErrorCode } from '../kafka/protocol/error-codes.ts';
-import type { Ports, Timer } from '../ports.ts';
-import type { Marker, TransactionResult } from './batch-header.ts';
-import { type MarkerOutcome, MarkerWriter, type Sending } from './markers.ts';
+import type { TransactionResult } from './batch-header.ts';
+import { TimerSet } from './timer-set.ts';
+import { Completion, type CompletionOptions } from './transaction-completion.ts';
 import { checkOwner, decideEndV1, decideEndV2, decideInit } from './transaction-decisions.ts';
 import {
   type Changes,
   type ClientRules,
-  completeOf,
   EPOCH_MAX,
   isExhausted,
   isPending,
@@ -49,19 +48,11 @@ export interface IdentityAnswer extends ProducerIdentity {
   readonly errorCode: number;
 }
 
-export interface CoordinatorOptions {
-  readonly ports: Ports;
+export interface CoordinatorOptions extends CompletionOptions {
   readonly transactionVersion: 1 | 2;
-  /** Mean delay between EndTxn and a marker; each marker takes between none and twice of it. */
-  readonly markerDelayMs: number;
-  /** For each record of the transaction log; 0 writes within the request. */
-  readonly coordinatorAppendMs: number;
   readonly transactionTimeoutMaxMs: number;
-  mark(participant: Participant, marker: Marker): MarkerOutcome;
   /** Why no coordinator can answer for the id now: an error code, or 0. */
   fault(transactionalId: string): number;
-  /** Of the coordinator of the id. */
-  epochOf(transactionalId: string): number;
 }
 
 export interface TransactionView extends ProducerIdentity {
@@ -84,20 +75,14 @@ export interface Enlistment {
 export class TransactionCoordinator {
   readonly #options: CoordinatorOptions;
   readonly #transactions = new Map<string, Transaction>();
-  readonly #markers: MarkerWriter;
-  /** Of transactions in Prepare. */
-  readonly #sendings = new Map<string, Sending>();
-  readonly #timers = new Set<Timer>();
+  readonly #completion: Completion;
+  readonly #timers: TimerSet;
   #nextProducerId = 0;
 
   constructor(options: CoordinatorOptions) {
-    const { ports, markerDelayMs } = options;
     this.#options = options;
-    this.#markers = new MarkerWriter({
-      ports,
-      markerDelayMs,
-      write: (participant, marker) => options.mark(participant, marker),
-    });
+    this.#completion = new Completion(options);
+    this.#timers = new TimerSet(options.ports.timers);
   }
 
   /** InitProducerId without a transactional id: idempotent producers. */
@@ -251,11 +236,10 @@ export class TransactionCoordinator {
       const { transactionalId } = transaction;
       if (!belongs(transactionalId)) continue;
       transaction.pending?.();
-      this.#sendings.get(transactionalId)?.disown();
-      this.#sendings.delete(transactionalId);
+      this.#completion.disown(transactionalId);
       this.#cancelExpiry(transaction);
       const epoch = this.#options.epochOf(transactionalId);
-      this.#after(loadMs, () => {
+      this.#timers.after(loadMs, () => {
         // Moved again meanwhile: that coordinator does it.
         if (epoch === this.#options.epochOf(transactionalId)) this.#resume(transaction);
       });
@@ -263,9 +247,8 @@ export class TransactionCoordinator {
   }
 
   close(): void {
-    for (const timer of this.#timers) timer.cancel();
-    this.#timers.clear();
-    this.#markers.close();
+    this.#timers.close();
+    this.#completion.close();
   }
 
   #create(transactionalId: string): Transaction {
@@ -325,49 +308,18 @@ export class TransactionCoordinator {
         : { errorCode: KafkaErrorCode.NONE, producerId: nextProducerId, producerEpoch: 0 };
     };
     this.#write(transaction, step, (ended) => {
-      if (ended.errorCode === KafkaErrorCode.NONE) this.#tell(transaction, result);
+      if (ended.errorCode === KafkaErrorCode.NONE) this.#completion.begin(transaction);
       answer(ended);
     });
   }
 
-  #tell(transaction: Transaction, result: TransactionResult): void {
-    const { transactionalId, producerId, producerEpoch, rules } = transaction;
-    const coordinatorEpoch = this.#options.epochOf(transactionalId);
-    const marker: Marker = { producerId, producerEpoch, result, coordinatorEpoch, rules };
-    const participants = [...transaction.participants.values()];
-    const complete = () => {
-      if (coordinatorEpoch !== this.#options.epochOf(transactionalId)) return;
-      this.#complete(transaction, result);
-    };
-    const { coordinatorAppendMs } = this.#options;
-    const sending = this.#markers.send(marker, participants, () => {
-      if (coordinatorAppendMs === 0) complete();
-      else this.#after(coordinatorAppendMs, complete);
-    });
-    this.#sendings.set(transactionalId, sending);
-  }
-
   #resume(transaction: Transaction): void {
     if (isPrepared(transaction)) {
-      this.#tell(transaction, transaction.state === 'PrepareCommit' ? 'commit' : 'abort');
+      this.#completion.begin(transaction);
     } else if (transaction.state === 'Ongoing') {
       const ranMs = this.#options.ports.clock.now() - transaction.startedAt;
       this.#expireAfter(transaction, Math.max(0, transaction.timeoutMs - ranMs));
     }
-  }
-
-  #complete(transaction: Transaction, result: TransactionResult): void {
-    const { nextProducerId, transactionalId } = transaction;
-    this.#sendings.delete(transactionalId);
-    this.#transit(
-      transaction,
-      completeOf(result),
-      nextProducerId === NO_ID
-        ? {}
-        : { producerId: nextProducerId, producerEpoch: 0, nextProducerId: NO_ID },
-    );
-    transaction.participants = new Map();
-    transaction.startedAt = -1;
   }
 
   /** Writes a step to the transaction log (I5): takes it, and answers with what it gave. */
@@ -381,12 +333,12 @@ export class TransactionCoordinator {
       answer(step());
       return;
     }
-    const timer = this.#after(coordinatorAppendMs, () => {
+    const timer = this.#timers.after(coordinatorAppendMs, () => {
       transaction.pending = null;
       answer(step());
     });
     transaction.pending = () => {
-      this.#cancel(timer);
+      this.#timers.cancel(timer);
       transaction.pending = null;
       if (ports.random.fraction() < 0.5) step();
       answer(refused(KafkaErrorCode.NOT_COORDINATOR));
@@ -394,31 +346,17 @@ export class TransactionCoordinator {
   }
 
   #expireAfter(transaction: Transaction, delayMs: number): void {
-    transaction.expiry = this.#after(delayMs, () => this.#fence(transaction, () => {}));
+    transaction.expiry = this.#timers.after(delayMs, () => this.#fence(transaction, () => {}));
   }
 
   #cancelExpiry(transaction: Transaction): void {
     if (transaction.expiry === null) return;
-    this.#cancel(transaction.expiry);
+    this.#timers.cancel(transaction.expiry);
     transaction.expiry = null;
   }
 
   #transit(transaction: Transaction, next: TransactionState, changes: Changes = {}): void {
     transit(transaction, next, this.#options.ports.clock.now(), changes);
-  }
-
-  #after(delayMs: number, callback: () => void): Timer {
-    const timer = this.#options.ports.timers.after(delayMs, () => {
-      this.#timers.delete(timer);
-      callback();
-    });
-    this.#timers.add(timer);
-    return timer;
-  }
-
-  #cancel(timer: Timer): void {
-    timer.cancel();
-    this.#timers.delete(timer);
   }
 }
 

@@ -279,7 +279,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'broker-marks-at-once',
     file: 'src/broker/markers.ts',
-    find: '    this.#after(2 * markerDelayMs * ports.random.fraction(), attempt);',
+    find: '    this.#timers.after(2 * markerDelayMs * ports.random.fraction(), attempt);',
     replace: '    attempt();',
     tests: 'test/broker/transactions.test.ts',
     kills: 'rule 2: answers EndTxn before any marker is written',
