@@ -12,12 +12,13 @@ import { fileURLToPath } from 'node:url';
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const report = join(root, '.cache', 'test', `report-${process.pid}.json`);
 
-function vitest(args) {
+/** Runs vitest with a JSON report into `file`; resolves to its exit code. */
+export function runVitest(file, args, environment = {}) {
   const bin = join(root, 'node_modules', 'vitest', 'vitest.mjs');
   const child = spawn(
     process.execPath,
-    [bin, 'run', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`, ...args],
-    { cwd: root, stdio: 'inherit' },
+    [bin, 'run', '--reporter=default', '--reporter=json', `--outputFile.json=${file}`, ...args],
+    { cwd: root, stdio: 'inherit', env: { ...process.env, ...environment } },
   );
   // The terminal sends Ctrl-C to both; a kill of this process alone must reach vitest, too, because
   // it stops the brokers.
@@ -62,7 +63,7 @@ function readReport() {
 
 async function main() {
   mkdirSync(dirname(report), { recursive: true });
-  const code = await vitest(process.argv.slice(2));
+  const code = await runVitest(report, process.argv.slice(2));
   const counts = count(readReport());
   if (counts.skipped > 0) {
     console.log(`\nSKIPPED, not proven by this run (${counts.skipped}):`);

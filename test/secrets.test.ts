@@ -105,6 +105,7 @@ describe('secrets', () => {
     try {
       const application = await run(app, options);
       ear.hear(application);
+      ear.hear(application.metrics());
       await application.stopped();
     } catch (error) {
       ear.hear(error);

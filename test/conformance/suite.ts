@@ -14,6 +14,8 @@ import { isEmbedded, openTarget, type Target, type TargetName } from './target.t
 export interface ConformanceMeta {
   readonly target: TargetName;
   readonly kind: 'case' | 'exception' | 'not-run' | 'sequences';
+  /** The real target of sequences. */
+  readonly against?: TargetName;
   /** Sequences that were compared. */
   readonly sequences?: number;
   /** Titles of cases the target cannot run, with the reason. */

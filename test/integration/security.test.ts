@@ -1,14 +1,15 @@
 /** TLS and logins on brokers that ask for them: who gets in, and what the others are told. */
 import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import type { KafkaConfig } from 'kafkajs';
+import { inspect } from 'node:util';
+import { Kafka, type KafkaConfig, logLevel } from 'kafkajs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { EscapementError } from '../../src/errors.ts';
 import { mapValues, run, string, to, topology } from '../../src/index.ts';
 import { Cluster } from '../../src/kafka/cluster/cluster.ts';
 import { kafkajsTransport } from '../../src/kafka/transport/kafkajs.ts';
 import { systemPorts } from '../../src/ports.ts';
-import { silentLog } from '../../src/telemetry/log.ts';
+import { type Log, silentLog } from '../../src/telemetry/log.ts';
 import { readTopic } from '../../topologies/billing/raw-log.ts';
 import { createTopics } from '../topics.ts';
 import { Authority } from './real/certificates.ts';
@@ -56,6 +57,17 @@ for (const version of ['3.9.1', '4.3.1'] as const) {
     });
     afterAll(() => broker?.stop());
 
+    /** Everything that came out in the attempts below, as people print it. */
+    const heard: string[] = [];
+    const listen = (fields: unknown, event: string): void => {
+      heard.push(event, inspect(fields, { depth: null }), JSON.stringify(fields));
+    };
+    const listening: Log = { debug: listen, info: listen, warn: listen, error: listen };
+    const hear = <T>(error: T): T => {
+      heard.push(inspect(error, { depth: null, showHidden: true }), JSON.stringify(error));
+      return error;
+    };
+
     /** Connects once as `run` does; counts the sockets that were opened for it. */
     const attempt = async (
       address: string,
@@ -64,6 +76,7 @@ for (const version of ['3.9.1', '4.3.1'] as const) {
       let sockets = 0;
       const kafka: KafkaConfig = {
         brokers: [address],
+        logLevel: logLevel.DEBUG,
         socketFactory: ({ host, port, ssl, onConnect }) => {
           sockets++;
           return ssl == null
@@ -72,7 +85,7 @@ for (const version of ['3.9.1', '4.3.1'] as const) {
         },
         ...config,
       };
-      const opened = { ports: systemPorts, log: silentLog };
+      const opened = { ports: systemPorts, log: listening };
       let cluster: Cluster;
       try {
         cluster = new Cluster({
@@ -81,13 +94,13 @@ for (const version of ['3.9.1', '4.3.1'] as const) {
           startTimeoutMs: 500,
         });
       } catch (error) {
-        return { error: error as EscapementError, sockets, nodes: 0 };
+        return { error: hear(error as EscapementError), sockets, nodes: 0 };
       }
       try {
         await cluster.start();
         return { error: null, sockets, nodes: cluster.brokerCount };
       } catch (error) {
-        return { error: error as EscapementError, sockets, nodes: 0 };
+        return { error: hear(error as EscapementError), sockets, nodes: 0 };
       } finally {
         await cluster.close();
       }
@@ -209,6 +222,36 @@ for (const version of ['3.9.1', '4.3.1'] as const) {
       },
     );
 
+    it('knows a refused token also from a client that was handed over', async () => {
+      const kafka = new Kafka({
+        brokers: [broker.bare],
+        sasl: oauth(-TOKEN_MS),
+        retry: { retries: 0 },
+        logLevel: logLevel.NOTHING,
+      });
+      const opened = { ports: systemPorts, log: silentLog };
+      const cluster = new Cluster({ transport: kafkajsTransport(kafka, opened), ...opened });
+      await expect(cluster.start()).rejects.toMatchObject({
+        code: 'AUTHENTICATION_FAILED',
+        message: expect.stringContaining('Check the token or password of `sasl`'),
+      });
+      await cluster.close();
+    });
+
+    it('has said no password, passphrase, token or key in all that', () => {
+      const all = heard.join('\n');
+      // It did hear: kafkajs at debug level, and each kind of error.
+      expect(all).toMatch(/Request SaslAuthenticate/);
+      expect(all).toMatch(/AUTHENTICATION_FAILED/);
+      expect(all).toMatch(/TLS_FAILED/);
+      const key = broker.client.key.split('\n')[1]!;
+      const token = unsecuredToken(USER, TOKEN_MS).slice(0, 40);
+      for (const secret of [PASSWORD, WRONG, 'pass-771-phrase', key, token]) {
+        expect(secret.length).toBeGreaterThan(8);
+        expect(heard.find((line) => line.includes(secret))).toBeUndefined();
+      }
+    });
+
     it('renews its sessions while it works, and ends when a token is refused then', async () => {
       const [input, output] = ['renewed-in', 'renewed-out'];
       const { bootstrap } = broker.kafka;
@@ -305,7 +348,8 @@ for (const version of ['3.9.1', '4.3.1'] as const) {
 
     it('says what a listener of another kind needs, and keeps to TLS', async () => {
       const bare = await attempt(broker.mutual, {});
-      expect(bare.error).toMatchObject({ code: 'CONNECTION_FAILED' });
+      expect(bare.error).toMatchObject({ code: 'TLS_FAILED' });
+      expect(bare.sockets).toBe(1);
       expect(bare.error?.message).toContain('A TLS listener needs `ssl`');
       const silent = await attempt(broker.bare, {});
       expect(silent.error?.message).toContain('A SASL listener needs `sasl`');

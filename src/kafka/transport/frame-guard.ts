@@ -5,6 +5,8 @@
  */
 import { EscapementError } from '../../errors.ts';
 
+/** What a TLS server says to a client that speaks no TLS: record type 21 of version 3. */
+const TLS_ALERT = 0x1503;
 const PREFIX_BYTES = 4;
 
 export class FrameGuard {
@@ -18,7 +20,7 @@ export class FrameGuard {
     this.#bytesMax = bytesMax;
   }
 
-  /** Throws `PROTOCOL_MALFORMED` for a frame that is larger than allowed. */
+  /** Throws `PROTOCOL_MALFORMED` for a frame that is larger than allowed, `TLS_FAILED` for TLS. */
   pass(piece: Buffer): void {
     for (let at = 0; at < piece.length; ) {
       if (this.#left > 0) {
@@ -38,6 +40,12 @@ export class FrameGuard {
     const size = this.#prefix;
     this.#prefix = 0;
     this.#prefixBytes = 0;
+    if (size > this.#bytesMax && size >>> 16 === TLS_ALERT) {
+      throw new EscapementError(
+        'TLS_FAILED',
+        'The other side answers in TLS. A TLS listener needs `ssl`.',
+      );
+    }
     if (size > this.#bytesMax) {
       throw new EscapementError(
         'PROTOCOL_MALFORMED',

@@ -34,7 +34,20 @@ it('frames of any size up to the bound pass, in pieces of any size; one larger d
         }
       };
       if (bad === null) passAll();
-      else expect(passAll).toThrow(expect.objectContaining({ code: 'PROTOCOL_MALFORMED' }));
+      else {
+        const code = bad >>> 16 === 0x1503 ? 'TLS_FAILED' : 'PROTOCOL_MALFORMED';
+        expect(passAll).toThrow(expect.objectContaining({ code }));
+      }
     }),
   );
+});
+
+it('a TLS alert is known for what it is, unless frames of its size are allowed', () => {
+  const alert = Buffer.from('15030300020250', 'hex');
+  const refusal = expect.objectContaining({
+    code: 'TLS_FAILED',
+    message: expect.stringContaining('`ssl`'),
+  });
+  expect(() => new FrameGuard(BYTES_MAX).pass(alert)).toThrow(refusal);
+  expect(() => new FrameGuard(0x7fff_ffff).pass(alert)).not.toThrow();
 });
