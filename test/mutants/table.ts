@@ -3,6 +3,8 @@
  *
  * `find` stands exactly once in the file. `kills` is a title (a part of it is enough) in `tests`.
  */
+import { FETCH_MUTANTS } from './fetch.ts';
+
 export interface Mutant {
   readonly name: string;
   readonly file: string;
@@ -24,6 +26,7 @@ const REBALANCE = 'test/exactness/rebalance-rules.test.ts';
 const STALL = 'test/exactness/stall-rules.test.ts';
 
 export const MUTANTS: readonly Mutant[] = [
+  ...FETCH_MUTANTS,
   {
     name: 'offsets-before-fence',
     file: 'src/runtime/assignment.ts',

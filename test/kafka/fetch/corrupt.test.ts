@@ -4,7 +4,7 @@ import { Fetcher } from '../../../src/kafka/fetch/fetcher.ts';
 import { readRange } from '../../../src/kafka/fetch/read-range.ts';
 import { systemPorts } from '../../../src/ports.ts';
 import { silentLog } from '../../../src/telemetry/log.ts';
-import { Reading, takeAll, valuesOf } from './reading.ts';
+import { Reading, takeAll, until, valuesOf } from './reading.ts';
 
 const FETCH = 1;
 
@@ -44,11 +44,10 @@ describe('a bit that flips in a fetched batch', () => {
     open.push(fetcher);
     const feed = fetcher.add('orders', 1, 0);
     const values: string[] = [];
-    while (values.length < 3) {
-      await fetcher.arrival();
-      expect(feed.error).toBe(null);
+    await until(() => {
       values.push(...takeAll(feed));
-    }
+      return values.length === 3 || feed.error !== null;
+    });
     expect([values, flips()]).toEqual([['sound', 'needle', 'sound'], 1]);
     expect(fetcher.counts.repeated).toBe(1);
   });
@@ -58,7 +57,7 @@ describe('a bit that flips in a fetched batch', () => {
     const fetcher = new Fetcher({ ...reading, ports: systemPorts, log: silentLog });
     open.push(fetcher);
     const feed = fetcher.add('orders', 1, 0);
-    while (feed.error === null) await fetcher.arrival();
+    await until(() => feed.error !== null || feed.bufferedBytes > 0);
     expect(feed.error).toMatchObject(corrupt);
     expect([flips(), takeAll(feed)]).toEqual([2, []]);
   });

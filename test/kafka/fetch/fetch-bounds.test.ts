@@ -5,7 +5,7 @@ import { FetchBudget, type Grant } from '../../../src/kafka/fetch/fetch-budget.t
 import { Fetcher, type FetcherOptions } from '../../../src/kafka/fetch/fetcher.ts';
 import { systemPorts } from '../../../src/ports.ts';
 import { silentLog } from '../../../src/telemetry/log.ts';
-import { Reading, takeAll } from './reading.ts';
+import { Reading, takeAll, until } from './reading.ts';
 
 const KIB = 1_024;
 
@@ -41,7 +41,7 @@ describe('what all partitions hold', () => {
     const feeds = Array.from({ length: 20 }, (_, at) => fetcher.add('orders', at, 0));
     const held = () => feeds.reduce((sum, feed) => sum + feed.bufferedBytes, 0);
     // Everybody has something, which is more than one half of the bytes could hold for all.
-    while (feeds.some((feed) => feed.bufferedBytes === 0)) await fetcher.arrival();
+    await until(() => feeds.every((feed) => feed.bufferedBytes > 0));
     const asked = () => reading.tap.fetches.length;
     for (let before = -1; before !== asked(); ) {
       before = asked();
@@ -63,13 +63,13 @@ describe('what all partitions hold', () => {
       maxWaitMs: 20,
     });
     const paused = [0, 1, 2, 3, 4, 5, 6].map((partition) => fetcher.add('orders', partition, 0));
-    while (paused.some((feed) => feed.bufferedBytes === 0)) await fetcher.arrival();
+    await until(() => paused.every((feed) => feed.bufferedBytes > 0));
     const read = fetcher.add('orders', 7, 0);
     const values: string[] = [];
-    while (values.length < 64) {
+    await until(() => {
       values.push(...takeAll(read));
-      if (values.length < 64) await fetcher.arrival();
-    }
+      return values.length === 64;
+    });
     expect(values.map((value) => Number(value.split(':')[1]))).toEqual([...values.keys()]);
   });
 
@@ -77,7 +77,7 @@ describe('what all partitions hold', () => {
     const reading = filled(2);
     const fetcher = fetcherOf(reading, { bytesPerPartitionMax: 16 * KIB, maxWaitMs: 20 });
     const feed = fetcher.add('orders', 0, 0);
-    while (feed.bufferedBytes === 0) await fetcher.arrival();
+    await until(() => feed.bufferedBytes > 0);
     fetcher.remove(feed);
     await fetcher.close();
     expect(fetcher.heldBytes).toBe(0);
@@ -95,7 +95,7 @@ describe('what all partitions hold', () => {
     }
     const fetcher = fetcherOf(reading, { bytesPerPartitionMax: 100, maxWaitMs: 20 });
     const feed = fetcher.add('orders', 0, 0);
-    while (feed.position < 60) await systemPorts.timers.sleep(2);
+    await until(() => feed.position === 60);
     expect(feed.take()).toMatchObject({ count: 0, fetchOffset: 0, nextOffset: 60 });
     expect(feed.take()).toBe(null);
   });

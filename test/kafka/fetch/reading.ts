@@ -78,6 +78,15 @@ export class Reading {
   }
 }
 
+/** Looks until it holds; a test must not go round for ever when it never does. */
+export async function until(holds: () => boolean): Promise<void> {
+  const deadline = performance.now() + 10_000;
+  while (!holds()) {
+    if (performance.now() > deadline) throw new Error('it does not come to pass');
+    await systemPorts.timers.sleep(2);
+  }
+}
+
 export function valuesOf(chunk: FetchedRecords): string[] {
   const cursor = new RecordCursor();
   const values: string[] = [];

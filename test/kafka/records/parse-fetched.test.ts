@@ -29,7 +29,7 @@ function codeOf(run: () => unknown): string {
 }
 
 describe('the read_committed filter', () => {
-  it('P3, K4: takes a list of aborted transactions in any order', () => {
+  it('takes a list of aborted transactions in any order', () => {
     // Two transactions overlap and the later one ends first: the broker lists it first.
     const bytes = log(
       dataBatch({ baseOffset: 0, producerId: 1, values: ['a'] }),
@@ -50,7 +50,7 @@ describe('the read_committed filter', () => {
     });
   });
 
-  it('P4, K4: makes every due entry active when a fetch begins inside several transactions', () => {
+  it('makes every due entry active when a fetch begins inside several transactions', () => {
     const bytes = log(
       dataBatch({ baseOffset: 10, producerId: 2, values: ['b'] }),
       dataBatch({ baseOffset: 11, producerId: 1, values: ['a'] }),
@@ -66,7 +66,7 @@ describe('the read_committed filter', () => {
     });
   });
 
-  it('P5, K4: takes a record with key 00000000 for what it is, not for a marker', () => {
+  it('takes a record with key 00000000 for what it is, not for a marker', () => {
     const bytes = log(
       dataBatch({ baseOffset: 0, producerId: 1, values: ['zero'], key: '\0\0\0\0' }),
       dataBatch({ baseOffset: 1, producerId: 1, values: ['still aborted'] }),
@@ -77,7 +77,7 @@ describe('the read_committed filter', () => {
     expect(fetchFrom(bytes, { abortedTransactions }).values).toEqual(['plain zero']);
   });
 
-  it('P6: drops compressed batches of an aborted transaction', () => {
+  it('drops compressed batches of an aborted transaction', () => {
     const bytes = log(
       dataBatch({ baseOffset: 0, producerId: 1, values: ['a', 'b'], compression: 'gzip' }),
       marker(2, 1, ABORT),
@@ -91,7 +91,7 @@ describe('the read_committed filter', () => {
     });
   });
 
-  it('P6: lets committed records follow an aborted transaction whose data is gone', () => {
+  it('lets committed records follow an aborted transaction whose data is gone', () => {
     const bytes = log(
       emptyBatch(0, 3, 1),
       marker(4, 1, ABORT),
@@ -105,7 +105,7 @@ describe('the read_committed filter', () => {
     });
   });
 
-  it('P6: begins at an abort marker', () => {
+  it('begins at an abort marker', () => {
     const bytes = log(marker(8, 1, ABORT), dataBatch({ baseOffset: 9, values: ['kept'] }));
     const abortedTransactions = [{ producerId: 1, firstOffset: 2 }];
     expect(fetchFrom(bytes, { fetchOffset: 8, abortedTransactions }).values).toEqual(['kept']);
@@ -270,7 +270,7 @@ describe('any history of transactions', () => {
 });
 
 describe('the position', () => {
-  it('K6: passes a batch that compaction emptied', () => {
+  it('passes a batch that compaction emptied', () => {
     const bytes = log(dataBatch({ baseOffset: 4, values: ['last'] }), emptyBatch(5, 9));
     expect(fetchFrom(bytes, { fetchOffset: 4 })).toEqual({
       values: ['last'],
