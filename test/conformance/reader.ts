@@ -23,10 +23,11 @@ export async function readAll(
   topic: string,
   isolation: Isolation,
   partition = 0,
+  from = 0,
 ): Promise<Reading> {
   const batches: ReadBatch[] = [];
   const aborted: Reading['aborted'][number][] = [];
-  for (let position = 0; ; ) {
+  for (let position = from; ; ) {
     const got = await client.fetch(topic, partition, position, { isolation });
     if (got.error !== 'NONE') throw new Error(`Fetch of ${topic}-${partition}: ${got.error}`);
     const { highWatermark, lastStableOffset } = got;

@@ -48,6 +48,15 @@ export function definite<T extends string | { readonly error: string }>(
   return until(call, (seen) => !TRANSIENT.has(typeof seen === 'string' ? seen : seen.error));
 }
 
+/**
+ * What a client that does not know TRANSACTION_ABORTABLE is told. Kafka 4 asks its coordinator for
+ * several producers at once, and now and then answers all of them with what the newest one knows.
+ */
+export const ABORTABLE_OF_OLD: Readonly<Record<Kafka, readonly string[]>> = {
+  '3.9': ['INVALID_TXN_STATE'],
+  '4.3': ['INVALID_TXN_STATE', 'TRANSACTION_ABORTABLE'],
+};
+
 let counter = 0;
 /** Names of this run: real brokers keep those of earlier ones. */
 const run = Date.now().toString(36);

@@ -30,6 +30,8 @@ export interface Target {
   readonly address: Address;
   /** The state of a transactional id as its coordinator shows it, `unknown` without one. */
   describe(transactionalId: string): Promise<TransactionState>;
+  /** Compacts and deletes now; Kafka's cleaner comes by itself, soon. */
+  clean(topic: string): void;
   close(): Promise<void>;
 }
 
@@ -56,22 +58,30 @@ async function openEmbedded(name: 'embedded-tv1' | 'embedded-tv2'): Promise<Targ
     transactionVersion: name === 'embedded-tv1' ? 1 : 2,
   });
   const { port, close } = await listen(broker, { host: '127.0.0.1', port: 0 });
-  return targetAt(name, { host: '127.0.0.1', port }, async () => {
-    await close();
-    broker.close();
-  });
+  return targetAt(
+    name,
+    { host: '127.0.0.1', port },
+    {
+      clean: (topic) => broker.clean(topic),
+      async close() {
+        await close();
+        broker.close();
+      },
+    },
+  );
 }
 
 async function openReal(name: 'kafka-3.9.1' | 'kafka-4.3.1'): Promise<Target> {
   const { bootstrap } = await sharedKafka(name === 'kafka-3.9.1' ? '3.9.1' : '4.3.1');
   const [host, port] = bootstrap.split(':');
-  return targetAt(name, { host: host!, port: Number(port) }, async () => {});
+  const nothing = { clean() {}, async close() {} };
+  return targetAt(name, { host: host!, port: Number(port) }, nothing);
 }
 
 async function targetAt(
   name: TargetName,
   address: Address,
-  close: () => Promise<void>,
+  { clean, close }: Pick<Target, 'clean' | 'close'>,
 ): Promise<Target> {
   const observer = await Connection.open(address);
   await warm(observer);
@@ -79,6 +89,7 @@ async function targetAt(
     name,
     kafka: KAFKA_OF[name],
     address,
+    clean,
     async describe(transactionalId) {
       const answer = await observer.ask(describeTransactions, 0, {
         transactionalIds: [transactionalId],

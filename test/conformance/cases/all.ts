@@ -1,6 +1,7 @@
 /** Every case of the suite. */
 import type { Case } from '../case.ts';
 import { CLUSTER } from './cluster.ts';
+import { COMPACTION } from './compaction.ts';
 import { COORDINATOR } from './coordinator.ts';
 import { GROUPS } from './groups.ts';
 import { KAFKA_TRANSACTIONS } from './kafka-transactions.ts';
@@ -18,4 +19,5 @@ export const CASES: readonly Case[] = [
   ...GROUPS,
   ...TRANSACTIONS_V2,
   ...CLUSTER,
+  ...COMPACTION,
 ];

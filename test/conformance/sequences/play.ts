@@ -1,6 +1,7 @@
 /**
  * Plays a plan on one target and writes down what was answered and what is left behind, in words
- * that are the same on every target: producer and member ids by the order of their first sight.
+ * that are the same on every target: producer and member ids by the order of their first sight,
+ * offsets from the end that the log had before.
  *
  * I1. Answers that pass by themselves are asked again; after each request that can end a
  *     transaction the player waits until the coordinator has finished it and until the group shows
@@ -34,15 +35,20 @@ interface Place {
 
 export async function play(place: Place, plan: Plan): Promise<Transcript> {
   const player = new Player(place, plan);
+  await player.begin();
   const answers: string[] = [];
   for (const command of plan.commands) answers.push(await player.answer(command));
-  return { answers, remains: await player.remains() };
+  const remains = await player.remains();
+  await player.leave();
+  return { answers, remains };
 }
 
 interface Actor {
   readonly transactionalId: string;
   readonly versions: (typeof TRANSACTION_VERSIONS)['v1' | 'v2'];
   identity: Producer;
+  /** Producer id that it uses before it has one. */
+  readonly madeUp: number;
   /** Next sequence and last batch by partition, of the current epoch. */
   next: number[];
   last: { sequence: number; values: readonly string[] }[];
@@ -53,6 +59,8 @@ interface Actor {
 }
 
 const FOREIGN_IDS = 1_000_000;
+/** Of producers that were never initialised: another one in each play, the partitions remember. */
+let madeUp = 1_000_000_000;
 /** For what cannot be asked: an offset that two producers hold, of which one has ended. */
 const GRACE_MS = 60;
 
@@ -64,6 +72,8 @@ class Player {
   readonly #actors: readonly Actor[];
   readonly #producerIds = new Map<number, string>();
   readonly #memberIds = new Map<string, string>();
+  /** End of each partition before the first command. */
+  readonly #starts: number[] = [];
   #written = 0;
 
   constructor({ stage, topic }: Place, plan: Plan) {
@@ -75,11 +85,28 @@ class Player {
       transactionalId: stage.name('txn'),
       versions: TRANSACTION_VERSIONS[protocol],
       identity: { producerId: -1, producerEpoch: -1 },
+      madeUp: madeUp++,
       next: [],
       last: [],
       pending: new Set(),
       written: new Set(),
     }));
+  }
+
+  async begin(): Promise<void> {
+    for (let partition = 0; partition < PARTITIONS; partition++) {
+      const { offset } = await this.#stage.client.listOffset(this.#topic, partition);
+      this.#starts.push(offset);
+    }
+  }
+
+  /** Leaves nothing open to whoever plays on these partitions next. */
+  async leave(): Promise<void> {
+    for (const actor of this.#actors) {
+      const { state } = await this.#stage.state(actor.transactionalId);
+      if (state === 'Ongoing')
+        await this.#init({ do: 'init', producer: this.#actors.indexOf(actor), claim: 'none' });
+    }
   }
 
   answer(command: Command): Promise<string> | string {
@@ -113,15 +140,16 @@ class Player {
     const lines: string[] = [];
     const { client } = this.#stage;
     for (let partition = 0; partition < PARTITIONS; partition++) {
-      const all = await readAll(client, this.#topic, 'read_uncommitted', partition);
-      const seen = await readAll(client, this.#topic, 'read_committed', partition);
+      const start = this.#starts[partition]!;
+      const all = await readAll(client, this.#topic, 'read_uncommitted', partition, start);
+      const seen = await readAll(client, this.#topic, 'read_committed', partition, start);
       const { offset: stable } = await client.listOffset(this.#topic, partition);
-      const records = seen.records.map(({ offset, value }) => `${offset}:${value}`);
+      const records = seen.records.map(({ offset, value }) => `${offset - start}:${value}`);
       lines.push(
-        `partition ${partition} log: ${all.batches.map((each) => this.#shown(each)).join(' | ')}`,
+        `partition ${partition} log: ${all.batches.map((each) => this.#shown(each, start)).join(' | ')}`,
         `partition ${partition} committed: ${records.join(' ')}`,
-        `partition ${partition} aborted: ${seen.aborted.map((each) => `${this.#idOf(each.producerId)}@${each.firstOffset}`).join(' ')}`,
-        `partition ${partition} ends: ${seen.highWatermark} ${seen.lastStableOffset} ${stable}`,
+        `partition ${partition} aborted: ${seen.aborted.map((each) => `${this.#idOf(each.producerId)}@${each.firstOffset - start}`).join(' ')}`,
+        `partition ${partition} ends: ${seen.highWatermark - start} ${seen.lastStableOffset - start} ${stable - start}`,
       );
       for (const stability of ['any', 'stable'] as const) {
         lines.push(await this.#committed({ do: 'committed', partition, stability }));
@@ -148,7 +176,7 @@ class Player {
 
   async #add(command: Extract<Command, { do: 'add' }>): Promise<string> {
     const actor = this.#actors[command.producer]!;
-    const identity = shifted(actor.identity, command.epoch);
+    const identity = shifted(actor, command.epoch);
     if (command.id === 'foreign') identity.producerId += FOREIGN_IDS;
     const topics = [{ name: this.#topic, partitions: command.partitions }];
     const answers = await until(
@@ -162,7 +190,7 @@ class Player {
     const { partition, count, kind } = command;
     const actor = this.#actors[command.producer]!;
     const epoch = this.#unfatal(command.epoch, actor.written.has(partition));
-    const { producerId, producerEpoch } = shifted(actor.identity, epoch);
+    const { producerId, producerEpoch } = shifted(actor, epoch);
     const repeat = command.sequence === 'repeat' ? actor.last[partition] : undefined;
     const sequence = repeat?.sequence ?? sequenceOf(actor.next[partition] ?? 0, command.sequence);
     const values = repeat?.values ?? this.#values(count);
@@ -180,22 +208,23 @@ class Player {
       actor.next[partition] = sequence + values.length;
       actor.last[partition] = { sequence, values };
     }
-    return `produce ${got.error} ${got.baseOffset}`;
+    return `produce ${got.error} ${this.#relative(partition, got.baseOffset)}`;
   }
 
   async #write({ partition, count }: Extract<Command, { do: 'write' }>): Promise<string> {
     const values = this.#values(count);
     const got = await this.#stage.client.produce(this.#topic, partition, { values });
-    return `write ${got.error} ${got.baseOffset}`;
+    return `write ${got.error} ${this.#relative(partition, got.baseOffset)}`;
   }
 
   async #addOffsets(command: Extract<Command, { do: 'addOffsets' }>): Promise<string> {
-    const { transactionalId, identity, versions } = this.#actors[command.producer]!;
-    const { addOffsets: version } = versions;
+    const actor = this.#actors[command.producer]!;
+    const { transactionalId } = actor;
+    const { addOffsets: version } = actor.versions;
     const error = await definite(() =>
       this.#stage.client.addOffsets(
         transactionalId,
-        shifted(identity, command.epoch),
+        shifted(actor, command.epoch),
         this.#group,
         version,
       ),
@@ -207,7 +236,7 @@ class Player {
     const { partition, offset } = command;
     const actor = this.#actors[command.producer]!;
     const epoch = this.#unfatal(command.epoch, actor.pending.size > 0);
-    const identity = shifted(actor.identity, epoch);
+    const identity = shifted(actor, epoch);
     const entry = { topic: this.#topic, partition, offset };
     const options = {
       ...this.#membershipOf(command.membership),
@@ -229,7 +258,7 @@ class Player {
   async #end(command: Extract<Command, { do: 'end' }>): Promise<string> {
     const actor = this.#actors[command.producer]!;
     const { transactionalId, versions } = actor;
-    const identity = shifted(actor.identity, command.epoch);
+    const identity = shifted(actor, command.epoch);
     const got = await definite(() =>
       this.#stage.client.end(transactionalId, identity, command.result, versions.end),
     );
@@ -251,15 +280,20 @@ class Player {
 
   async #fetch({ partition, isolation, quarter }: Extract<Command, { do: 'fetch' }>) {
     const { client } = this.#stage;
-    const { highWatermark } = await client.fetch(this.#topic, partition, 0, { isolation });
-    const from = quarter === 5 ? highWatermark + 1 : Math.floor((highWatermark * quarter) / 4);
+    const start = this.#starts[partition]!;
+    const { highWatermark } = await client.fetch(this.#topic, partition, start, { isolation });
+    const part = Math.floor(((highWatermark - start) * quarter) / 4);
+    const from = quarter === 5 ? highWatermark + 1 : start + part;
     const got = await client.fetch(this.#topic, partition, from, { isolation });
     const aborted = got.aborted?.map(
-      (each) => `${this.#idOf(each.producerId)}@${each.firstOffset}`,
+      (each) => `${this.#idOf(each.producerId)}@${each.firstOffset - start}`,
     );
-    const ends = `${got.highWatermark}/${got.lastStableOffset}/${got.logStartOffset}`;
-    const batches = got.batches.map((each) => this.#shown(each)).join(' | ');
-    return `fetch from ${from}: ${got.error} ${ends} [${aborted?.join(' ')}] ${batches}`;
+    const ends = [got.highWatermark, got.lastStableOffset].map((end) =>
+      this.#relative(partition, end),
+    );
+    const batches = got.batches.map((each) => this.#shown(each, start)).join(' | ');
+    const bounds = `${ends.join('/')}/${got.logStartOffset}`;
+    return `fetch from ${from - start}: ${got.error} ${bounds} [${aborted?.join(' ')}] ${batches}`;
   }
 
   async #committed(command: Extract<Command, { do: 'committed' }>): Promise<string> {
@@ -336,9 +370,14 @@ class Player {
     });
   }
 
-  #shown({ baseOffset, kind, producerId, epoch, values }: ReadBatch): string {
+  /** -1 is no offset and stays. */
+  #relative(partition: number, offset: number): number {
+    return offset < 0 ? offset : offset - this.#starts[partition]!;
+  }
+
+  #shown({ baseOffset, kind, producerId, epoch, values }: ReadBatch, start: number): string {
     const what = kind === 'data' ? values.join(',') : kind;
-    return `${baseOffset} ${what} ${this.#idOf(producerId)}@${epoch}`;
+    return `${baseOffset - start} ${what} ${this.#idOf(producerId)}@${epoch}`;
   }
 
   #idOf(producerId: number): string {
@@ -368,11 +407,12 @@ function claimed(identity: Producer, claim: string): Producer | undefined {
   return { producerId, producerEpoch: Math.max(0, producerEpoch - 1) };
 }
 
-function shifted({ producerId, producerEpoch }: Producer, epoch: Epoch) {
+function shifted({ identity, madeUp: otherwise }: Actor, epoch: Epoch) {
+  const { producerId, producerEpoch } = identity;
   const by = epoch === 'current' ? 0 : epoch === 'older' ? -1 : 1;
   // Without an identity a client would not send at all; a made-up one is as wrong and can be sent.
   return {
-    producerId: producerId < 0 ? FOREIGN_IDS : producerId,
+    producerId: producerId < 0 ? otherwise : producerId,
     producerEpoch: Math.max(0, producerEpoch + by),
   };
 }

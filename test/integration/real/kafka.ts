@@ -100,6 +100,8 @@ export function serverSettings(
     'group.min.session.timeout.ms': '1000',
     'transaction.abort.timed.out.transaction.cleanup.interval.ms': '200',
     'log.cleaner.dedupe.buffer.size': '16777216',
+    // Compacted topics of tests are looked at soon.
+    'log.cleaner.backoff.ms': '500',
     // After a kill the controller holds the old registration for a session (9 s by default).
     'broker.session.timeout.ms': '3000',
     'broker.heartbeat.interval.ms': '500',
