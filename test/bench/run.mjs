@@ -42,7 +42,7 @@ const HELP = `npm run bench -- [options]
   --warm-up N         records Kafka Streams counts first, for the broker's sake (500000; 0: none)
   --transactions V    transaction.version of the broker, 1 or 2 (2)
   --json              the figures of every run as one last line of JSON instead of the table
-  --cpu-prof FOLDER   write a CPU profile of each escapement run there
+  --cpu-prof FOLDER   write a CPU profile of each escapement run there (costs CPU, most of it when idle)
   --verbose           what the applications write to stderr
   --help
 

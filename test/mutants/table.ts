@@ -184,6 +184,14 @@ export const MUTANTS: readonly Mutant[] = [
     kills: 'a record that fails after an asynchronous call takes the later ones with it',
   },
   {
+    name: 'input-under-way-is-used-again',
+    file: 'src/runtime/staged-execution.ts',
+    find: 'keptInput(input), effects',
+    replace: 'input, effects',
+    tests: 'test/runtime/staged-work.test.ts',
+    kills: 'a failure does not begin the waiting calls of the records it undoes',
+  },
+  {
     name: 'position-passes-records-under-way',
     file: 'src/runtime/task-run.ts',
     find: 'if (execution.unreleased === 0) progress.skipTo(index, offset);',
