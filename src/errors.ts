@@ -54,6 +54,11 @@ export const ERRORS = {
     decision: 'stop',
     mend: 'The message names the step, the fault and what differed; look for effects outside the slot.',
   },
+  TEST_DRIVER_BUSY: {
+    meaning: 'A `TestDriver` was read while asynchronous work of its topology was under way.',
+    decision: 'stop',
+    mend: '`await driver.idle()` before reading; `advance` lets time limits expire.',
+  },
   REQUEST_FATE_UNKNOWN: {
     meaning: 'A request timed out or its connection was lost after it may have been sent.',
     decision: 'indefinite',

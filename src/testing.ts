@@ -30,3 +30,11 @@ export {
   simulate,
 } from './simulation/simulation.ts';
 export type { Input, Outcome, UserCode, Workload, Written } from './simulation/workload.ts';
+export type { TopicSerdes } from './testing/serde-bytes.ts';
+export {
+  type PipeOptions,
+  TestDriver,
+  type TestDriverOptions,
+  type TestInput,
+} from './testing/test-driver.ts';
+export type { OutputRecord, TestOutput } from './testing/test-output.ts';

@@ -77,32 +77,40 @@ export async function planApplication(
   cluster: Cluster,
   options: Options,
 ): Promise<ApplicationPlan> {
-  const { applicationId } = options;
-  const parts = subTopologies(topology).map((part) => ({ ...part, stages: stages(part) }));
   const partitions = await lookUpTopics(topology, cluster);
-  const internal = internalTopics(topology, applicationId, partitions);
-  for (const { topic, partitions: count } of internal) partitions.set(topic, count);
-  const tasks = planTasks(topology, applicationId, partitions);
+  const internal = internalTopics(topology, options.applicationId, partitions);
   await ensureTopics(
     cluster,
     internal.map((topic) => topicSpec(topic, options)),
   );
   const written = [...writtenTopics(topology), ...internal.map(({ topic }) => topic)];
   await checkBatchLimits(cluster, written, options);
-  const schemas = await startSerdes(topology);
+  return planOver(topology, options.applicationId, partitions, await startSerdes(topology));
+}
+
+/** The plan over topics that are known; `partitions` holds the counts of those that are not internal. */
+export function planOver(
+  topology: Topology,
+  applicationId: string,
+  partitions: ReadonlyMap<string, number>,
+  schemas: ReadonlyMap<string, number>,
+): ApplicationPlan {
+  const internal = internalTopics(topology, applicationId, partitions);
+  const counts = new Map(partitions);
+  for (const { topic, partitions: count } of internal) counts.set(topic, count);
   const repartitions = internal.filter(({ kind }) => kind === 'repartition');
   return new ApplicationPlan({
-    subTopologies: parts,
-    tasks,
-    names: topicNames(applicationId, partitions),
+    subTopologies: subTopologies(topology).map((part) => ({ ...part, stages: stages(part) })),
+    tasks: planTasks(topology, applicationId, counts),
+    names: topicNames(applicationId, counts),
     repartitionTopics: new Set(repartitions.map(({ topic }) => topic)),
     fingerprint: fingerprint(topology),
     schemas,
   });
 }
 
-/** Partition counts of every topic that the user names; all of them must be there. */
-async function lookUpTopics(topology: Topology, cluster: Cluster): Promise<Map<string, number>> {
+/** Topics that the user names: inputs, outputs and dead-letter topics. */
+export function topicsOfUser(topology: Topology): ReadonlySet<string> {
   const names = new Set<string>();
   for (const node of topology.nodes) {
     if (node.kind === 'sink') names.add(node.topic);
@@ -110,6 +118,12 @@ async function lookUpTopics(topology: Topology, cluster: Cluster): Promise<Map<s
     names.add(node.topic);
     for (const topic of deadLetterTopics(node.onError)) names.add(topic);
   }
+  return names;
+}
+
+/** Partition counts of every topic that the user names; all of them must be there. */
+async function lookUpTopics(topology: Topology, cluster: Cluster): Promise<Map<string, number>> {
+  const names = topicsOfUser(topology);
   const found = await cluster.topics([...names]);
   const missing = [...names].filter((name) => !found.has(name));
   if (missing.length > 0) {
@@ -178,7 +192,7 @@ function changelogSettings(node: StatefulNode, options: Options): Readonly<Recor
  * Looks up what writing needs (schema ids), so that a missing schema is said before any record.
  * What is only read need not be registered under its reader's text. Returns the ids by subject.
  */
-async function startSerdes(topology: Topology): Promise<ReadonlyMap<string, number>> {
+export async function startSerdes(topology: Topology): Promise<ReadonlyMap<string, number>> {
   const serdes = new Set<Serde<unknown>>();
   for (const node of topology.nodes) {
     if (!('key' in node) || node.kind === 'source') continue;

@@ -157,7 +157,7 @@ async function restore(
 }
 
 /** The operator that a store belongs to. */
-function ownerOf(subTopology: SubTopologyPlan, store: string) {
+export function ownerOf(subTopology: SubTopologyPlan, store: string) {
   for (const node of subTopology.nodes) {
     if (isStateful(node) && node.store === store) return node;
   }
@@ -165,7 +165,7 @@ function ownerOf(subTopology: SubTopologyPlan, store: string) {
 }
 
 /** State written under other schemas must be readable before the task is live, not within a step. */
-async function prepareSchemas(
+export async function prepareSchemas(
   store: KeyValueStore | WindowStore,
   serde: Serde<unknown>,
   changelog: TopicPartition,

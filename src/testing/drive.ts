@@ -1,0 +1,63 @@
+/**
+ * All tasks of a topology over one set of topics: what was written is passed on to whoever reads it.
+ *
+ * I1. Records are delivered one by one, in the order in which they were written.
+ */
+import { type Options, resolveOptions } from '../config/options.ts';
+import type { Ports } from '../ports.ts';
+import type { ApplicationPlan } from '../runtime/application-plan.ts';
+import { DrivenTask } from './driven-task.ts';
+import { TopicLogs } from './topic-logs.ts';
+
+export interface DriveParts {
+  readonly application: ApplicationPlan;
+  readonly options: Options;
+  readonly ports: Ports;
+}
+
+export class Drive {
+  readonly logs = new TopicLogs();
+  readonly tasks: readonly DrivenTask[];
+
+  constructor({ application, options, ports }: DriveParts) {
+    this.tasks = application.tasks.map(
+      (plan) => new DrivenTask({ plan, application, logs: this.logs, options, ports }),
+    );
+  }
+
+  /** The task whose next record was written first, or null when no record waits. */
+  next(): DrivenTask | null {
+    let first: DrivenTask | null = null;
+    for (const task of this.tasks) {
+      if (task.nextOrder < (first?.nextOrder ?? Number.POSITIVE_INFINITY)) first = task;
+    }
+    return first;
+  }
+
+  /** Delivers everything there is, each record in a step of its own. Throws what stops a task. */
+  run(): void {
+    for (const task of this.tasks) {
+      task.work();
+      task.commit();
+    }
+    for (let task = this.next(); task !== null; task = this.next()) {
+      task.deliver();
+      task.commit();
+    }
+  }
+
+  /** Everything that was written has been read, done and committed. */
+  get isDone(): boolean {
+    return this.next() === null && this.tasks.every(({ isDone, isMoved }) => isDone && !isMoved);
+  }
+
+  release(): void {
+    for (const task of this.tasks) task.release();
+  }
+}
+
+export const DRIVER_APPLICATION = 'test-driver';
+
+export function driverOptions(): Options {
+  return resolveOptions({ applicationId: DRIVER_APPLICATION });
+}

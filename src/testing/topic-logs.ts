@@ -1,0 +1,128 @@
+/**
+ * The topics of a driven topology: what was piped in and what steps committed, by partition.
+ *
+ * I1. An offset is an index: nothing is compacted, nothing is aborted in here.
+ * I2. `order` counts over all partitions, so that whoever reads several inputs reads them in the
+ *     order in which they were written, also when it reads them a second time.
+ */
+import type { SessionStep } from '../kafka/producer/step.ts';
+import { BatchWriter, type PendingBatch } from '../kafka/records/batch-writer.ts';
+import { type Header, readHeaders } from '../kafka/records/headers.ts';
+import { type FetchedRecords, parseFetched } from '../kafka/records/parse-fetched.ts';
+import { RecordCursor } from '../kafka/records/record-cursor.ts';
+import { sealBatch } from '../kafka/records/seal-batch.ts';
+import type { TopicPartition } from '../kafka/topic-partition.ts';
+
+export interface LoggedRecord extends TopicPartition {
+  readonly key: Buffer | null;
+  readonly value: Buffer | null;
+  readonly timestampMs: number;
+  readonly headers: readonly Header[];
+  /** The task that wrote it; null: the test. */
+  readonly task: string | null;
+}
+
+interface Entry {
+  readonly record: LoggedRecord;
+  readonly order: number;
+}
+
+const NO_PRODUCER = { producerId: -1, producerEpoch: -1, baseSequence: -1 };
+
+export class TopicLogs {
+  readonly #logs = new Map<string, Entry[]>();
+  #order = 0;
+
+  append(record: LoggedRecord): void {
+    const { topic, partition } = record;
+    const key = `${topic}-${partition}`;
+    const log = this.#logs.get(key) ?? [];
+    this.#logs.set(key, log);
+    log.push({ record, order: this.#order });
+    this.#order += 1;
+  }
+
+  /** The outputs of a step that commits. */
+  appendStep(task: string, { outputs }: SessionStep): void {
+    for (const { topic, partition, batches } of outputs) {
+      for (const batch of batches) {
+        for (const row of recordsOf(batch)) this.append({ ...row, topic, partition, task });
+      }
+    }
+  }
+
+  end({ topic, partition }: TopicPartition): number {
+    return this.#logs.get(`${topic}-${partition}`)?.length ?? 0;
+  }
+
+  /** When the record at the offset was written, among all; infinity when none was. */
+  orderAt({ topic, partition }: TopicPartition, offset: number): number {
+    return this.#logs.get(`${topic}-${partition}`)?.[offset]?.order ?? Number.POSITIVE_INFINITY;
+  }
+
+  /** The records of a topic in the order in which they were written. */
+  records(topic: string): readonly LoggedRecord[] {
+    const entries = [...this.#logs.values()].flat().filter(({ record }) => record.topic === topic);
+    return entries.sort((one, other) => one.order - other.order).map(({ record }) => record);
+  }
+
+  /** What a fetch of so many records from that offset on brings. */
+  chunk({ topic, partition }: TopicPartition, offset: number, count: number): FetchedRecords {
+    const entries = this.#logs.get(`${topic}-${partition}`) ?? [];
+    const records = entries.slice(offset, offset + count).map(({ record }) => record);
+    return parseFetched(batchBytes(records, offset), {
+      fetchOffset: offset,
+      isolation: 'read_committed',
+      abortedTransactions: null,
+      source: { topic, partition },
+    });
+  }
+}
+
+export type PlainRecord = Pick<LoggedRecord, 'key' | 'value' | 'timestampMs' | 'headers'>;
+
+/** The records as a broker sends them, from that offset on. */
+function batchBytes(records: readonly PlainRecord[], baseOffset: number): Buffer {
+  const writer = new BatchWriter({ batchBytesMax: Number.MAX_SAFE_INTEGER });
+  for (const { key, value, timestampMs, headers } of records) {
+    const [keyStart, keyEnd] = bounds(key);
+    const [valueStart, valueEnd] = bounds(value);
+    const given = headers.length === 0 ? null : headers;
+    writer.append(timestampMs, key, keyStart, keyEnd, value, valueStart, valueEnd, given);
+  }
+  let offset = baseOffset;
+  const batches = writer.take().map((pending) => {
+    const bytes = Buffer.from(sealBatch(pending, { ...NO_PRODUCER, transactional: 'plain' }));
+    bytes.writeBigInt64BE(BigInt(offset), 0);
+    offset += pending.records;
+    return bytes;
+  });
+  return Buffer.concat(batches);
+}
+
+function bounds(bytes: Buffer | null): readonly [number, number] {
+  return bytes === null ? [-1, -1] : [0, bytes.length];
+}
+
+function recordsOf(batch: PendingBatch): readonly PlainRecord[] {
+  const sealed = sealBatch(batch, { ...NO_PRODUCER, transactional: 'plain' });
+  const cursor = new RecordCursor();
+  cursor.load(
+    parseFetched(Buffer.from(sealed), {
+      fetchOffset: 0,
+      isolation: 'read_committed',
+      abortedTransactions: null,
+    }),
+  );
+  const rows: PlainRecord[] = [];
+  while (cursor.next()) {
+    const { buffer, keyStart, keyEnd, valueStart, valueEnd } = cursor;
+    rows.push({
+      key: keyStart < 0 ? null : Buffer.from(buffer.subarray(keyStart, keyEnd)),
+      value: valueStart < 0 ? null : Buffer.from(buffer.subarray(valueStart, valueEnd)),
+      timestampMs: cursor.timestamp,
+      headers: readHeaders(buffer, cursor.headersStart, cursor.headerCount),
+    });
+  }
+  return rows;
+}
