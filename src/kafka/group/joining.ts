@@ -4,10 +4,11 @@
  * Owned by `member.ts`, which calls `join` and `sync` round after round and does what the verdicts
  * mean for the membership. Keeps what a static member inherits from the process before it.
  *
- * I1. A static member that comes back gets, without a rebalance, what the process before it was
- *     given. That cannot stand when it was given to somebody who looked otherwise (another topology,
- *     host or schemas), or took tasks away which that process did not live to let go: they would be
- *     nobody's until the next rebalance. So the member forces one, and claims what it was given.
+ * I1. A static member that comes back gets, without a rebalance, what was given to it before: to the
+ *     process before it, or to itself before it was lost. That cannot stand when it was given to
+ *     somebody who looked otherwise (another topology, host or schemas), or took tasks away of which
+ *     nobody heard that they were let go: they would be nobody's until the next rebalance. So the
+ *     member forces one, and claims what it was given.
  */
 import type { Ports } from '../../ports.ts';
 import type { Log } from '../../telemetry/log.ts';
@@ -69,16 +70,18 @@ export class Joining {
   readonly #parts: JoiningParts;
   #plans: readonly TaskPlan[] = [];
   #profile: MemberProfile | null = null;
-  /** Whether an assignment was taken, and whether a first static one was not. */
+  /** Of the first assignment since we are a member: one that may be inherited is not taken (I1). */
   #first: 'awaited' | 'forced' | 'taken' = 'awaited';
   #inherited: readonly Claim[] = [];
+  #isAssigned = false;
 
   constructor(parts: JoiningParts) {
     this.#parts = parts;
   }
 
+  /** Whether an assignment was ever taken. */
   get isAssigned(): boolean {
-    return this.#first === 'taken';
+    return this.#isAssigned;
   }
 
   /** Rejects with passing errors and with those that end the member. */
@@ -125,12 +128,14 @@ export class Joining {
     if (given !== null && this.#isInherited(given)) return this.#inherit(given, generation);
     if (given !== null) await this.#check(given, memberId);
     this.#first = 'taken';
+    this.#isAssigned = true;
     this.#inherited = [];
     return { kind: 'assigned', given, sentAt };
   }
 
-  /** The membership is lost: nothing is claimed. */
+  /** The membership is lost: nothing is claimed, and the next assignment is a first one again. */
   forget(): void {
+    this.#first = 'awaited';
     this.#inherited = [];
   }
 
@@ -146,7 +151,7 @@ export class Joining {
       .filter(canRun(this.#profile!))
       .map((task) => ({ task, generation, since: generation }));
     // Our metadata has another generation by now, which the broker does not let pass (KIP-345).
-    log.info({ groupId, tasks }, 'assignment of the process before: forcing a rebalance');
+    log.info({ groupId, tasks }, 'assignment of before: forcing a rebalance');
     return { kind: 'inherited' };
   }
 
