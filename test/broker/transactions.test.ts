@@ -236,7 +236,7 @@ describe.each([1, 2] as const)('v1 rules of a broker of version %i', (transactio
     expect(client.init(ID, second, 10_000, 3).errorCode).toBe(Code.INVALID_PRODUCER_EPOCH);
   });
 
-  test('P27: an exhausted epoch gives a new producer id', () => {
+  test('an exhausted epoch gives a new producer id (KAFKA-9666)', () => {
     const { client } = stage();
     let producer = client.init(ID);
     const first = producer.producerId;
