@@ -54,6 +54,11 @@ export const ERRORS = {
     decision: 'stop',
     mend: 'The message names the step, the fault and what differed; look for effects outside the slot.',
   },
+  REPLAY_DIFFERS: {
+    meaning: 'A test, replayed with other commits and crashes, wrote something else.',
+    decision: 'stop',
+    mend: 'The message names the pattern and the first record; look for state outside the stores.',
+  },
   TEST_DRIVER_BUSY: {
     meaning: 'A `TestDriver` was read while asynchronous work of its topology was under way.',
     decision: 'stop',

@@ -4,6 +4,7 @@
  * I1. Records are delivered one by one, in the order in which they were written.
  */
 import { type Options, resolveOptions } from '../config/options.ts';
+import type { TopicPartition } from '../kafka/topic-partition.ts';
 import type { Ports } from '../ports.ts';
 import type { ApplicationPlan } from '../runtime/application-plan.ts';
 import { DrivenTask } from './driven-task.ts';
@@ -44,6 +45,13 @@ export class Drive {
       task.deliver();
       task.commit();
     }
+  }
+
+  /** The task that reads a partition. */
+  readerOf({ topic, partition }: TopicPartition): DrivenTask | undefined {
+    return this.tasks.find(({ plan }) =>
+      plan.inputs.some((input) => input.topic === topic && input.partition === partition),
+    );
   }
 
   /** Everything that was written has been read, done and committed. */

@@ -91,6 +91,25 @@ export class DrivenTask {
     return reached && this.#run.execution.unreleased === 0;
   }
 
+  /**
+   * Whether what it writes is read by tasks of the same topology. `one partition`: and so in the
+   * order in which it was written, whatever the steps; `many`: only when each record has its own.
+   */
+  get feeds(): 'none' | 'one partition' | 'many' {
+    const { application } = this.#parts;
+    const read = application.inputTopics;
+    const { nodes } = application.subTopologyOf(this.plan.id);
+    const written = nodes
+      .filter(({ kind }) => kind === 'repartition' || kind === 'sink')
+      .map((node) => application.names.of(node))
+      .filter((topic) => read.includes(topic));
+    const topics = new Set(written);
+    if (topics.size === 0) return 'none';
+    const [topic] = topics;
+    const isOrdered = topics.size === 1 && application.names.partitions(topic!) === 1;
+    return isOrdered ? 'one partition' : 'many';
+  }
+
   /** Records done that no step has committed. */
   get isMoved(): boolean {
     return this.#run.progress.moved;

@@ -3,7 +3,7 @@
  *
  * The test pipes records in and reads what was committed. Java: `TopologyTestDriver`.
  */
-import { EscapementError } from '../errors.ts';
+import { asEscapementError, EscapementError } from '../errors.ts';
 import type { Header } from '../kafka/records/headers.ts';
 import { murmur2, partitionOf } from '../kafka/records/murmur2.ts';
 import { systemPorts } from '../ports.ts';
@@ -14,16 +14,29 @@ import {
   topicsOfUser,
 } from '../runtime/application-plan.ts';
 import type { SourceNode, Topology } from '../topology/node.ts';
+import { difference } from './difference.ts';
 import { DRIVER_APPLICATION, Drive, driverOptions } from './drive.ts';
 import { ManualTime } from './manual-time.ts';
+import { type Pattern, patterns } from './patterns.ts';
+import { type Deed, Replay } from './replay.ts';
 import { encoded, type TopicSerdes } from './serde-bytes.ts';
 import { TestOutput } from './test-output.ts';
+import type { LoggedRecord } from './topic-logs.ts';
 
 export interface TestDriverOptions {
   /** Makes the topology; called once more for every replay, which shares no objects with the test. */
   readonly topology: () => Topology | { build(): Topology };
   /** Partitions by topic, of inputs, outputs and dead-letter topics. Default: 1 each. */
   readonly partitions?: Readonly<Record<string, number>>;
+  /**
+   * `on` (default): `close` replays the test under many commit and crash patterns, each of which must
+   * leave the same records and the same state.
+   */
+  readonly replay?: 'on' | 'off';
+  /** Random patterns beside the fixed ones. Default 5. */
+  readonly replays?: number;
+  /** Of the random patterns. Default 1. */
+  readonly seed?: number;
   /** Wall clock at the start, epoch milliseconds. Default 0. It moves by `advance` alone. */
   readonly startMs?: number;
 }
@@ -39,36 +52,30 @@ export interface PipeOptions {
 /** Real time after which work that is under way counts as stuck. */
 const IDLE_LIMIT_MS = 5_000;
 
-export class TestDriver {
-  readonly #topology: Topology;
-  readonly #application: ApplicationPlan;
-  readonly #time: ManualTime;
-  readonly #drive: Drive;
+interface Driven {
+  readonly topology: Topology;
+  readonly application: ApplicationPlan;
+  readonly time: ManualTime;
+  readonly drive: Drive;
+}
 
-  private constructor(
-    options: TestDriverOptions,
-    topology: Topology,
-    application: ApplicationPlan,
-  ) {
-    this.#topology = topology;
-    this.#application = application;
-    this.#time = new ManualTime(options.startMs ?? 0);
-    this.#drive = new Drive({ application, options: driverOptions(), ports: this.#time.ports(1) });
+export class TestDriver {
+  readonly #options: TestDriverOptions;
+  readonly #driven: Driven;
+  /** What the test did; null after something failed: a failure is not replayed. */
+  #deeds: Deed[] | null = [];
+
+  private constructor(options: TestDriverOptions, driven: Driven) {
+    this.#options = options;
+    this.#driven = driven;
   }
 
   /**
    * Builds the topology and asks its registries for the schemas that it writes. Rejects with
-   * `TOPOLOGY_INVALID`, `TOPIC_MISMATCH` or what a registry says.
+   * `TOPOLOGY_INVALID`, `TOPIC_MISMATCH`, `OPTION_INVALID` or what a registry says.
    */
   static async start(options: TestDriverOptions): Promise<TestDriver> {
-    const made = options.topology();
-    const topology = 'build' in made ? made.build() : made;
-    const partitions = new Map<string, number>();
-    for (const topic of topicsOfUser(topology))
-      partitions.set(topic, options.partitions?.[topic] ?? 1);
-    const schemas = await startSerdes(topology);
-    const application = planOver(topology, DRIVER_APPLICATION, partitions, schemas);
-    return new TestDriver(options, topology, application);
+    return new TestDriver(options, await drivenOf(options));
   }
 
   /**
@@ -77,59 +84,114 @@ export class TestDriver {
    */
   input<K, V>(topic: string, serdes: TopicSerdes<K, V>): TestInput<K, V> {
     const source = this.#sourceOf(topic);
-    const count = this.#application.names.partitions(source.topic);
+    const count = this.#driven.application.names.partitions(source.topic);
     return {
       pipe: (key, value, options = {}) => {
         const bytes = encoded(serdes.key, key);
         const trailer = serdes.key.partitionTrailerBytes ?? 0;
         const own =
           bytes === null ? 0 : partitionOf(murmur2(bytes, 0, bytes.length - trailer), count);
-        this.#drive.logs.append({
+        this.#pipe({
           topic,
           partition: options.partition ?? own,
           key: bytes,
           value: encoded(serdes.value, value),
-          timestampMs: options.timestampMs ?? this.#time.now,
+          timestampMs: options.timestampMs ?? this.#driven.time.now,
           headers: options.headers ?? [],
           task: null,
         });
-        this.#drive.run();
       },
     };
   }
 
   /** What was committed to a topic, in the order of the steps. */
   output<K, V>(topic: string, serdes: TopicSerdes<K, V>): TestOutput<K, V> {
-    const topics = topicsOfUser(this.#topology);
+    const topics = topicsOfUser(this.#driven.topology);
     if (!topics.has(topic)) throw unknownTopic(topic, [...topics]);
     return new TestOutput(serdes, () => {
       this.#assertIdle();
-      return this.#drive.logs.records(topic);
+      return this.#driven.drive.logs.records(topic);
     });
   }
 
   /** Waits for asynchronous work and schemas; the driver's clock does not move meanwhile. */
   async idle(): Promise<void> {
-    const { clock, timers } = systemPorts;
-    const deadline = clock.monotonic() + IDLE_LIMIT_MS;
-    for (this.#drive.run(); !this.#drive.isDone; this.#drive.run()) {
-      if (clock.monotonic() > deadline) throw stuck();
-      await timers.turn();
+    this.#deeds?.push({ kind: 'idle' });
+    const since = systemPorts.clock.monotonic();
+    for (this.#run(); !this.#driven.drive.isDone; this.#run()) {
+      patience(since);
+      await systemPorts.timers.turn();
     }
   }
 
   /** Moves the wall clock; time limits that pass meanwhile expire. */
   advance(ms: number): void {
-    this.#time.advance(ms);
-    this.#drive.run();
+    this.#deeds?.push({ kind: 'advance', ms });
+    this.#driven.time.advance(ms);
+    this.#run();
+  }
+
+  /**
+   * Ends the test, and replays it: rejects with `REPLAY_DIFFERS` naming the pattern and the first
+   * record that differs. A test in which a task failed is not replayed.
+   */
+  async close(): Promise<void> {
+    if (this.#deeds !== null) await this.idle();
+    this.#driven.drive.release();
+    if (this.#deeds === null || this.#options.replay === 'off') return;
+    const { seed = 1, replays = 5 } = this.#options;
+    for (const pattern of patterns(seed, replays)) await this.#replay(pattern, this.#deeds);
+  }
+
+  async #replay(pattern: Pattern, deeds: readonly Deed[]): Promise<void> {
+    const { topology, application, drive: original } = this.#driven;
+    const { drive, time } = await drivenOf(this.#options);
+    const head = `Replayed with ${pattern.name}, the test`;
+    try {
+      await new Replay({ drive, time, pattern, patience }).run(deeds);
+    } catch (cause) {
+      const { message } = asEscapementError(cause);
+      throw new EscapementError('REPLAY_DIFFERS', `${head} failed: ${message}`, { cause });
+    }
+    const changelogs = application.tasks.flatMap((task) => task.changelogs);
+    const found = difference(
+      {
+        topology,
+        topics: [...application.repartitionTopics, ...topicsOfUser(topology)],
+        changelogs: [...new Set(changelogs.map(({ topic }) => topic))],
+      },
+      original.logs,
+      drive.logs,
+    );
+    if (found === null) return;
+    throw new EscapementError(
+      'REPLAY_DIFFERS',
+      `${head} left something else. ${found}\nWhat a record leaves must follow from the input and ` +
+        'the stores alone: look for variables outside of them, clocks and randomness.',
+    );
+  }
+
+  #pipe(record: LoggedRecord): void {
+    this.#deeds?.push({ kind: 'pipe', record });
+    this.#driven.drive.logs.append(record);
+    this.#run();
+  }
+
+  #run(): void {
+    try {
+      this.#driven.drive.run();
+    } catch (cause) {
+      this.#deeds = null;
+      throw cause;
+    }
   }
 
   #assertIdle(): void {
-    if (!this.#drive.isDone) throw stuck();
+    if (!this.#driven.drive.isDone) throw stuck();
   }
 
   #sourceOf(topic: string): SourceNode {
-    const sources = this.#topology.nodes.filter(
+    const sources = this.#driven.topology.nodes.filter(
       (node): node is SourceNode => node.kind === 'source' && node.repartition === null,
     );
     const found = sources.find((node) => node.topic === topic);
@@ -139,6 +201,27 @@ export class TestDriver {
       sources.map((node) => node.topic),
     );
   }
+}
+
+async function drivenOf(options: TestDriverOptions): Promise<Driven> {
+  const made = options.topology();
+  const topology = 'build' in made ? made.build() : made;
+  const partitions = new Map<string, number>();
+  for (const topic of topicsOfUser(topology)) partitions.set(topic, 1);
+  for (const [topic, count] of Object.entries(options.partitions ?? {})) {
+    if (!partitions.has(topic)) throw unknownTopic(topic, [...partitions.keys()]);
+    partitions.set(topic, count);
+  }
+  const schemas = await startSerdes(topology);
+  const application = planOver(topology, DRIVER_APPLICATION, partitions, schemas);
+  const time = new ManualTime(options.startMs ?? 0);
+  const drive = new Drive({ application, options: driverOptions(), ports: time.ports(1) });
+  return { topology, application, time, drive };
+}
+
+/** Throws `TEST_DRIVER_BUSY` when so much real time has passed since then that nothing will come. */
+function patience(since: number): void {
+  if (systemPorts.clock.monotonic() - since > IDLE_LIMIT_MS) throw stuck();
 }
 
 export interface TestInput<K, V> {

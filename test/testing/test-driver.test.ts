@@ -1,14 +1,28 @@
 /** The driver of users' unit tests: production tasks, the test's time, no broker. */
 import { expect, test } from 'vitest';
-import { long, string } from '../../src/index.ts';
+import {
+  count,
+  long,
+  mapAsync,
+  mapValues,
+  merge,
+  repartition,
+  string,
+  to,
+  topology,
+  tumbling,
+  windowedAggregate,
+  windowedSerde,
+} from '../../src/index.ts';
 import { TestDriver } from '../../src/testing/test-driver.ts';
 import { wordCount } from '../../topologies/1-word-count/topology.ts';
 
 const text = string();
+const texts = { key: text, value: text };
 
 test('records go through all sub-topologies and are read at once, each once', async () => {
   const driver = await TestDriver.start({ topology: wordCount });
-  const lines = driver.input('lines', { key: text, value: text });
+  const lines = driver.input('lines', texts);
   const counts = driver.output('word-counts', { key: text, value: long() });
   lines.pipe(null, 'to be or not To be');
   expect(counts.readKeyValues()).toEqual([
@@ -20,4 +34,165 @@ test('records go through all sub-topologies and are read at once, each once', as
     ['be', 2],
   ]);
   expect(counts.read()).toEqual([]);
+  await driver.close();
+});
+
+test('words of many partitions meet in one count, whatever is committed when', async () => {
+  const partitions = { lines: 3, 'word-counts': 2 };
+  const driver = await TestDriver.start({ topology: wordCount, partitions, replays: 10 });
+  const lines = driver.input('lines', texts);
+  const counts = driver.output('word-counts', { key: text, value: long() });
+  for (let n = 0; n < 12; n += 1) lines.pipe(`line ${n}`, `to ${n % 4} be`);
+  const latest = new Map(counts.readKeyValues());
+  expect(latest.get('to')).toBe(12);
+  expect(latest.get('3')).toBe(3);
+  await driver.close();
+});
+
+function leaky() {
+  let seen = 0;
+  const app = topology('leaky');
+  app.stream('in', texts).pipe(
+    mapValues(() => {
+      seen += 1;
+      return seen;
+    }),
+    to('out', { key: text, value: long() }),
+  );
+  return app;
+}
+
+test('a count outside the stores is found, with the pattern and the first record', async () => {
+  const driver = await TestDriver.start({ topology: leaky });
+  for (const value of ['a', 'b', 'c']) driver.input('in', texts).pipe('k', value);
+  await expect(driver.close()).rejects.toMatchObject({
+    code: 'REPLAY_DIFFERS',
+    message: expect.stringContaining(
+      'Replayed with one step for everything, aborted once, the test left something else. ' +
+        'out-0, record 1 of task in_0:\n' +
+        '  the test saw "k" = 1, time 0\n  the replay   "k" = 4, time 0\n',
+    ),
+  });
+});
+
+test('without the replay the same count passes', async () => {
+  const driver = await TestDriver.start({ topology: leaky, replay: 'off' });
+  driver.input('in', texts).pipe('k', 'a');
+  expect(driver.output('out', { key: text, value: long() }).readValues()).toEqual([1]);
+  await driver.close();
+});
+
+function windows() {
+  const app = topology('windows');
+  app.stream('in', texts).pipe(
+    windowedAggregate({
+      name: 'windows',
+      window: tumbling({ sizeMs: 10, graceMs: 5 }),
+      init: () => 0,
+      add: (n) => n + 1,
+      key: text,
+      value: long(),
+      emit: 'final',
+      late: (late) => late.pipe(to('late', texts)),
+    }),
+    to('out', { key: windowedSerde(text, 10), value: long() }),
+  );
+  return app;
+}
+
+test('windows close by event time alone, and their late records stay late in every replay', async () => {
+  const driver = await TestDriver.start({ topology: windows });
+  const input = driver.input('in', texts);
+  const out = driver.output('out', { key: windowedSerde(text, 10), value: long() });
+  for (const timestampMs of [1, 3, 12, 9]) input.pipe('a', 'x', { timestampMs });
+  driver.advance(60_000);
+  expect(out.read()).toEqual([]);
+  input.pipe('b', 'x', { timestampMs: 15 });
+  input.pipe('a', 'too late', { timestampMs: 4 });
+  expect(out.readKeyValues()).toEqual([[{ key: 'a', start: 0, end: 10 }, 3]]);
+  expect(driver.output('late', texts).readValues()).toEqual(['too late']);
+  await driver.close();
+});
+
+function asked() {
+  const app = topology('asked');
+  app.stream('in', texts).pipe(
+    mapAsync(async (value) => `${value}!`),
+    count({ name: 'asked', key: text }),
+    to('out', { key: text, value: long() }),
+  );
+  return app;
+}
+
+test('asynchronous work is awaited by idle, and reading before it says so', async () => {
+  const driver = await TestDriver.start({ topology: asked });
+  const input = driver.input('in', texts);
+  const out = driver.output('out', { key: text, value: long() });
+  for (const key of ['a', 'b', 'a']) input.pipe(key, 'x');
+  expect(() => out.read()).toThrow(expect.objectContaining({ code: 'TEST_DRIVER_BUSY' }));
+  await driver.idle();
+  expect(out.readKeyValues()).toEqual([
+    ['a', 1],
+    ['b', 1],
+    ['a', 2],
+  ]);
+  await driver.close();
+});
+
+function twoStages() {
+  const app = topology('two-stages');
+  const far = app
+    .stream('far', texts)
+    .pipe(repartition({ name: 'near', partitions: 1, key: text, value: text }));
+  app
+    .stream('direct', texts)
+    .pipe(merge(far), count({ name: 'both', key: text }), to('out', { key: text, value: long() }));
+  return app;
+}
+
+test('inputs that meet behind a repartition keep their order in every replay', async () => {
+  const driver = await TestDriver.start({
+    topology: twoStages,
+    partitions: { far: 2 },
+    replays: 20,
+  });
+  const [far, direct] = [driver.input('far', texts), driver.input('direct', texts)];
+  for (let n = 0; n < 10; n += 1) {
+    far.pipe(`${n % 4}`, 'x');
+    if (n % 3 === 0) direct.pipe(`${n % 4}`, 'x');
+  }
+  const values = driver.output('out', { key: text, value: long() }).readValues();
+  expect(values.reduce((sum, n) => sum! + n!, 0)).toBeGreaterThan(14);
+  await driver.close();
+});
+
+test('what a record does to its task is thrown where it is piped', async () => {
+  const failing = () => {
+    const app = topology('failing');
+    app.stream('in', texts).pipe(
+      mapValues((): string => {
+        throw new Error('no');
+      }),
+      to('out', texts),
+    );
+    return app;
+  };
+  const driver = await TestDriver.start({ topology: failing });
+  expect(() => driver.input('in', texts).pipe('k', 'v')).toThrow(
+    expect.objectContaining({
+      code: 'RECORD_FAILED',
+      at: expect.objectContaining({ topic: 'in' }),
+    }),
+  );
+  await driver.close();
+});
+
+test('a topic that the topology does not use is refused by name', async () => {
+  const driver = await TestDriver.start({ topology: wordCount });
+  const refused = expect.objectContaining({ code: 'OPTION_INVALID', at: { topic: 'line' } });
+  expect(() => driver.input('line', texts)).toThrow(refused);
+  expect(() => driver.output('line', texts)).toThrow(refused);
+  await expect(TestDriver.start({ topology: wordCount, partitions: { line: 2 } })).rejects.toEqual(
+    refused,
+  );
 });

@@ -1,0 +1,66 @@
+/**
+ * Commit and crash patterns: what a replay does behind each record. The fixed ones meet each rule
+ * of a step alone; random ones, drawn from a seed, mix them.
+ */
+import { SeededRandom } from '../simulation/seeded-random.ts';
+
+/**
+ * `crash`: the process ends, what no step has committed is lost; a new owner restores the stores.
+ * `crash after commit`: the same, behind a commit.
+ */
+export type Turn = 'go on' | 'commit' | 'abort' | 'answer lost' | 'crash' | 'crash after commit';
+
+export interface Pattern {
+  /** As the error says it: "with every step aborted once". */
+  readonly name: string;
+  /** Behind a record that is done for the first time, or again. */
+  readonly turn: (record: 'new' | 'redone') => Turn;
+  /** At the end, before the last commit. */
+  readonly last: 'commit' | 'abort' | 'crash';
+}
+
+const FIXED: readonly Pattern[] = [
+  { name: 'one commit for everything', turn: () => 'go on', last: 'commit' },
+  { name: 'one step for everything, aborted once', turn: () => 'go on', last: 'abort' },
+  {
+    name: 'one step for everything, and a crash before its commit',
+    turn: () => 'go on',
+    last: 'crash',
+  },
+  {
+    name: 'every step aborted once',
+    turn: (record) => (record === 'new' ? 'abort' : 'commit'),
+    last: 'commit',
+  },
+  { name: 'the answer to every commit lost', turn: () => 'answer lost', last: 'commit' },
+  {
+    name: 'a crash before every commit',
+    turn: (record) => (record === 'new' ? 'crash' : 'commit'),
+    last: 'commit',
+  },
+  {
+    name: 'a crash and a restore between any two records',
+    turn: () => 'crash after commit',
+    last: 'commit',
+  },
+];
+
+const NEW: readonly Turn[] = [
+  ...(['go on', 'go on', 'go on', 'commit', 'commit'] as const),
+  ...(['abort', 'answer lost', 'crash', 'crash after commit'] as const),
+];
+const REDONE: readonly Turn[] = ['go on', 'go on', 'commit'];
+const LAST: readonly Pattern['last'][] = ['commit', 'abort', 'crash'];
+
+/** The fixed patterns and so many random ones. They hold a state, so they serve one replay. */
+export function patterns(seed: number, random: number): readonly Pattern[] {
+  const drawn = Array.from({ length: random }, (_, at): Pattern => {
+    const own = new SeededRandom(seed).fork(`pattern ${at}`);
+    return {
+      name: `random commits, aborts and crashes (seed ${seed}, pattern ${at})`,
+      turn: (record) => own.pick(record === 'new' ? NEW : REDONE),
+      last: own.pick(LAST),
+    };
+  });
+  return [...FIXED, ...drawn];
+}

@@ -1,0 +1,142 @@
+/**
+ * One replay of what a test did, with commits, aborts and crashes where a pattern wants them.
+ *
+ * What must not depend on them is what each task writes to each partition, in order. Where tasks
+ * write into one partition that other tasks read, their order is part of the input; so:
+ *
+ * I1. Of the tasks that feed others at most one has done records that are not committed: it commits
+ *     before another task gets a record, and before the test pipes one to another task.
+ * I2. A task whose records meet again in several partitions commits behind each of them, since the
+ *     order of one step's records across partitions is nobody's promise.
+ * I3. A record is disturbed once: what is redone goes on or commits, so every replay ends.
+ */
+import { systemPorts } from '../ports.ts';
+import type { Drive } from './drive.ts';
+import type { DrivenTask } from './driven-task.ts';
+import type { ManualTime } from './manual-time.ts';
+import type { Pattern, Turn } from './patterns.ts';
+import type { LoggedRecord } from './topic-logs.ts';
+
+/** What a test did, in order. */
+export type Deed =
+  | { readonly kind: 'pipe'; readonly record: LoggedRecord }
+  | { readonly kind: 'advance'; readonly ms: number }
+  | { readonly kind: 'idle' };
+
+export interface ReplayParts {
+  readonly drive: Drive;
+  readonly time: ManualTime;
+  readonly pattern: Pattern;
+  /** Throws when work takes so long that it counts as stuck; told the time of the beginning. */
+  readonly patience: (since: number) => void;
+}
+
+export class Replay {
+  readonly #parts: ReplayParts;
+  /** How far each task has been, by its id. */
+  readonly #reached = new Map<string, number>();
+
+  constructor(parts: ReplayParts) {
+    this.#parts = parts;
+  }
+
+  async run(deeds: readonly Deed[]): Promise<void> {
+    const { time } = this.#parts;
+    for (const deed of deeds) {
+      if (deed.kind === 'pipe') await this.#pipe(deed.record);
+      else if (deed.kind === 'idle') await this.#idle();
+      else {
+        time.advance(deed.ms);
+        await this.#drain();
+      }
+    }
+    await this.#idle();
+    await this.#end();
+  }
+
+  async #pipe(record: LoggedRecord): Promise<void> {
+    const { drive } = this.#parts;
+    const reader = drive.readerOf(record);
+    for (let fed = this.#feeder(reader); fed !== null; fed = this.#feeder(reader)) {
+      fed.commit();
+      await this.#drain();
+    }
+    drive.logs.append(record);
+    await this.#drain();
+  }
+
+  /** Delivers what waits. */
+  async #drain(): Promise<void> {
+    const { drive } = this.#parts;
+    for (let task = drive.next(); task !== null; task = drive.next()) {
+      const feeder = this.#feeder(task);
+      if (feeder !== null) {
+        feeder.commit();
+        continue;
+      }
+      task.deliver();
+      await this.#turn(task);
+    }
+  }
+
+  /** I1. */
+  #feeder(but: DrivenTask | undefined): DrivenTask | null {
+    const { tasks } = this.#parts.drive;
+    return tasks.find((task) => task !== but && task.isMoved && task.feeds !== 'none') ?? null;
+  }
+
+  /** Until everything that was delivered is done. */
+  async #idle(): Promise<void> {
+    const { drive, patience } = this.#parts;
+    const since = systemPorts.clock.monotonic();
+    for (;;) {
+      await this.#drain();
+      for (const task of drive.tasks) {
+        task.work();
+        await this.#turn(task);
+      }
+      if (drive.next() === null && drive.tasks.every(({ isDone }) => isDone)) return;
+      patience(since);
+      await systemPorts.timers.turn();
+    }
+  }
+
+  async #end(): Promise<void> {
+    const { drive, pattern } = this.#parts;
+    let last = pattern.last;
+    for (let moved = this.#moved(); moved.length > 0; moved = this.#moved()) {
+      for (const task of moved) {
+        if (last === 'commit') task.commit();
+        else if (last === 'abort') await task.disturb('abort');
+        else await task.crash();
+      }
+      last = 'commit';
+      await this.#idle();
+    }
+    drive.release();
+  }
+
+  #moved(): readonly DrivenTask[] {
+    return this.#parts.drive.tasks.filter(({ isMoved }) => isMoved);
+  }
+
+  async #turn(task: DrivenTask): Promise<void> {
+    if (!task.isMoved) return;
+    const { pattern } = this.#parts;
+    const { id } = task.plan;
+    const isNew = task.progress > (this.#reached.get(id) ?? -1);
+    const turn = pattern.turn(isNew ? 'new' : 'redone');
+    if (isNew) this.#reached.set(id, task.progress);
+    await act(task, turn === 'go on' && task.feeds === 'many' ? 'commit' : turn);
+  }
+}
+
+async function act(task: DrivenTask, turn: Turn): Promise<void> {
+  if (turn === 'commit') task.commit();
+  else if (turn === 'abort' || turn === 'answer lost') await task.disturb(turn);
+  else if (turn === 'crash') await task.crash();
+  else if (turn === 'crash after commit') {
+    task.commit();
+    await task.crash();
+  }
+}
