@@ -42,9 +42,15 @@ export class TopicLogs {
     this.#order += 1;
   }
 
-  /** The outputs of a step that commits. */
+  /**
+   * The outputs of a step that commits, partition after partition: the order in which the step holds
+   * them depends on what its task wrote before.
+   */
   appendStep(task: string, { outputs }: SessionStep): void {
-    for (const { topic, partition, batches } of outputs) {
+    const sorted = [...outputs].sort(
+      (one, other) => compare(one.topic, other.topic) || one.partition - other.partition,
+    );
+    for (const { topic, partition, batches } of sorted) {
       for (const batch of batches) {
         for (const row of recordsOf(batch)) this.append({ ...row, topic, partition, task });
       }
@@ -77,6 +83,10 @@ export class TopicLogs {
       source: { topic, partition },
     });
   }
+}
+
+function compare(one: string, other: string): number {
+  return one === other ? 0 : one < other ? -1 : 1;
 }
 
 export type PlainRecord = Pick<LoggedRecord, 'key' | 'value' | 'timestampMs' | 'headers'>;
