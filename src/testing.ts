@@ -38,3 +38,4 @@ export {
   type TestInput,
 } from './testing/test-driver.ts';
 export type { OutputRecord, TestOutput } from './testing/test-output.ts';
+export type { TestKeyValueStore, TestWindowStore, WindowEntry } from './testing/test-store.ts';

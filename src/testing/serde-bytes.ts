@@ -1,4 +1,5 @@
-/** Values as a test writes and reads them, through the serdes of the topology. */
+/** Values as a test writes and reads them, through serdes that may need a registry. */
+import { EscapementError } from '../errors.ts';
 import type { Serde } from '../serde/serde.ts';
 
 export interface TopicSerdes<K, V> {
@@ -18,6 +19,34 @@ export function encoded<T>(serde: Serde<T>, value: T | null): Buffer | null {
   }
 }
 
+/** Throws `TEST_DRIVER_BUSY` when the schema of the bytes has not been asked for. */
 export function decoded<T>(serde: Serde<T>, bytes: Buffer | null): T | null {
-  return bytes === null ? null : serde.decode(bytes, 0, bytes.length);
+  if (bytes === null) return null;
+  const id = serde.schemas?.idOf(bytes, 0, bytes.length) ?? -1;
+  if (id >= 0 && !serde.schemas!.isReady(id)) {
+    throw new EscapementError(
+      'TEST_DRIVER_BUSY',
+      `${serde.name}: schema ${id} was not asked for: await driver.idle() before reading.`,
+    );
+  }
+  return serde.decode(bytes, 0, bytes.length);
+}
+
+/** Makes the schemas of all these bytes ready. */
+export async function prepared(
+  { key, value }: TopicSerdes<unknown, unknown>,
+  rows: Iterable<{ readonly key: Buffer | null; readonly value: Buffer | null }>,
+): Promise<void> {
+  if (key.schemas === undefined && value.schemas === undefined) return;
+  const all = [...rows];
+  const keys = all.map((row) => row.key);
+  const values = all.map((row) => row.value);
+  await Promise.all([ready(key, keys), ready(value, values)]);
+}
+
+async function ready(serde: Serde<unknown>, all: readonly (Buffer | null)[]): Promise<void> {
+  const { schemas } = serde;
+  if (schemas === undefined) return;
+  const ids = all.map((bytes) => (bytes === null ? -1 : schemas.idOf(bytes, 0, bytes.length)));
+  await schemas.prepare([...new Set(ids)].filter((id) => id >= 0 && !schemas.isReady(id)));
 }

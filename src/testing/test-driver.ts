@@ -19,8 +19,9 @@ import { DRIVER_APPLICATION, Drive, driverOptions } from './drive.ts';
 import { ManualTime } from './manual-time.ts';
 import { type Pattern, patterns } from './patterns.ts';
 import { type Deed, Replay } from './replay.ts';
-import { encoded, type TopicSerdes } from './serde-bytes.ts';
+import { encoded, prepared, type TopicSerdes } from './serde-bytes.ts';
 import { TestOutput } from './test-output.ts';
+import { type StoresOf, TestKeyValueStore, TestWindowStore } from './test-store.ts';
 import type { LoggedRecord } from './topic-logs.ts';
 
 export interface TestDriverOptions {
@@ -65,6 +66,11 @@ export class TestDriver {
   /** What the test did; null after something failed: a failure is not replayed. */
   #deeds: Deed[] | null = [];
 
+  /** Schemas that inputs write, to be looked up. */
+  readonly #starts: (() => Promise<unknown>)[] = [];
+  /** Schemas of what will be read, to be asked for. */
+  readonly #readers: (() => Promise<void>)[] = [];
+
   private constructor(options: TestDriverOptions, driven: Driven) {
     this.#options = options;
     this.#driven = driven;
@@ -79,11 +85,12 @@ export class TestDriver {
   }
 
   /**
-   * Pipes one record into an input topic; returns when it is processed and committed, unless
-   * asynchronous work is under way (`idle`). Throws what stops the task.
+   * An input topic. `pipe` returns when the record is processed and committed, unless asynchronous
+   * work is under way (`idle`), and throws what stops the task.
    */
   input<K, V>(topic: string, serdes: TopicSerdes<K, V>): TestInput<K, V> {
     const source = this.#sourceOf(topic);
+    this.#starts.push(() => Promise.all([serdes.key, serdes.value].map((s) => s.schemas?.start())));
     const count = this.#driven.application.names.partitions(source.topic);
     return {
       pipe: (key, value, options = {}) => {
@@ -108,20 +115,62 @@ export class TestDriver {
   output<K, V>(topic: string, serdes: TopicSerdes<K, V>): TestOutput<K, V> {
     const topics = topicsOfUser(this.#driven.topology);
     if (!topics.has(topic)) throw unknownTopic(topic, [...topics]);
+    this.#readers.push(() => prepared(serdes, this.#driven.drive.logs.records(topic)));
     return new TestOutput(serdes, () => {
       this.#assertIdle();
       return this.#driven.drive.logs.records(topic);
     });
   }
 
-  /** Waits for asynchronous work and schemas; the driver's clock does not move meanwhile. */
+  /** The store of `count` or `aggregate` with that name, with the operator's serdes. */
+  keyValueStore<K, V>(name: string, serdes: TopicSerdes<K, V>): TestKeyValueStore<K, V> {
+    const stores = this.#storesOf('keyValue', name);
+    this.#readers.push(() =>
+      prepared(
+        serdes,
+        stores().flatMap(({ keyValue }) => [...keyValue.get(name)!.entries('committed')]),
+      ),
+    );
+    return new TestKeyValueStore(name, serdes, stores);
+  }
+
+  /** The store of `windowedAggregate` with that name, with the operator's serdes. */
+  windowStore<K, V>(name: string, serdes: TopicSerdes<K, V>): TestWindowStore<K, V> {
+    const stores = this.#storesOf('window', name);
+    this.#readers.push(() =>
+      prepared(
+        serdes,
+        stores().flatMap(({ window }) => [...window.get(name)!.entries('committed')]),
+      ),
+    );
+    return new TestWindowStore(name, serdes, stores);
+  }
+
+  /**
+   * Stream time of the task that reads a partition of an input topic: the latest event time of what
+   * it has committed, epoch milliseconds; -1 before any record.
+   */
+  streamTime(topic: string, partition = 0): number {
+    const reader = this.#driven.drive.readerOf({ topic, partition });
+    if (reader === undefined) throw unknownTopic(topic, this.#driven.application.inputTopics);
+    this.#assertIdle();
+    return reader.streamTime;
+  }
+
+  /**
+   * Waits for asynchronous work, and asks the registries for the schemas of all inputs, outputs and
+   * stores that the test has named; the driver's clock does not move meanwhile. Rejects with
+   * `TEST_DRIVER_BUSY` when work does not end within 5 s of real time.
+   */
   async idle(): Promise<void> {
     this.#deeds?.push({ kind: 'idle' });
     const since = systemPorts.clock.monotonic();
+    for (const start of this.#starts) await start();
     for (this.#run(); !this.#driven.drive.isDone; this.#run()) {
       patience(since);
       await systemPorts.timers.turn();
     }
+    for (const prepare of this.#readers) await prepare();
   }
 
   /** Moves the wall clock; time limits that pass meanwhile expire. */
@@ -184,6 +233,21 @@ export class TestDriver {
       this.#deeds = null;
       throw cause;
     }
+  }
+
+  #storesOf(kind: 'keyValue' | 'window', name: string): StoresOf {
+    const { tasks } = this.#driven.drive;
+    const owners = tasks.filter(({ stores }) => stores[kind].has(name));
+    if (owners.length > 0) {
+      return () => {
+        this.#assertIdle();
+        return owners.map(({ stores }) => stores);
+      };
+    }
+    const known = tasks.flatMap(({ stores }) => [...stores[kind].keys()]);
+    const text = `The topology has no ${kind === 'window' ? 'window' : 'key-value'} store '${name}'`;
+    const listed = [...new Set(known)].join(', ') || 'none';
+    throw new EscapementError('OPTION_INVALID', `${text}; it has: ${listed}.`);
   }
 
   #assertIdle(): void {

@@ -170,6 +170,38 @@ test('records that meet behind repartitions keep their order in every replay', a
   await driver.close();
 });
 
+test('stores show what is committed, of every partition, and stream time that of the input', async () => {
+  const driver = await TestDriver.start({ topology: wordCount, partitions: { lines: 2 } });
+  const counts = driver.keyValueStore('counts', { key: text, value: long() });
+  driver.input('lines', texts).pipe(null, 'to be or not to be', { timestampMs: 7, partition: 1 });
+  expect([...counts.all()].sort()).toEqual([
+    ['be', 2],
+    ['not', 1],
+    ['or', 1],
+    ['to', 2],
+  ]);
+  expect(counts.get('to')).toBe(2);
+  expect(counts.get('two')).toBeNull();
+  expect([0, 1].map((partition) => driver.streamTime('lines', partition))).toEqual([-1, 7]);
+  expect(() => driver.windowStore('counts', texts)).toThrow(/no window store 'counts'.*none/);
+  await driver.close();
+});
+
+test('a window store shows the windows that can still change', async () => {
+  const driver = await TestDriver.start({ topology: windows });
+  const input = driver.input('in', texts);
+  const store = driver.windowStore('windows', { key: text, value: long() });
+  for (const timestampMs of [1, 3, 12]) input.pipe('a', 'x', { timestampMs });
+  expect(store.all()).toEqual([
+    { key: 'a', startMs: 0, value: 2 },
+    { key: 'a', startMs: 10, value: 1 },
+  ]);
+  expect([store.get('a', 0), store.get('a', 20)]).toEqual([2, null]);
+  input.pipe('a', 'x', { timestampMs: 15 });
+  expect(store.all()).toEqual([{ key: 'a', startMs: 10, value: 2 }]);
+  await driver.close();
+});
+
 test('what a record does to its task is thrown where it is piped', async () => {
   const failing = () => {
     const app = topology('failing');

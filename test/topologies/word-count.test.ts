@@ -3,7 +3,8 @@ import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
-import { describe } from '../../src/index.ts';
+import { describe, long, string } from '../../src/index.ts';
+import { TestDriver } from '../../src/testing/test-driver.ts';
 import { wordCount } from '../../topologies/1-word-count/topology.ts';
 
 const PROGRAM = fileURLToPath(
@@ -17,6 +18,21 @@ test('the program counts the words of its arguments', async () => {
     'or not To be',
   ]);
   expect(stdout.trim().split('\n').slice(-4)).toEqual(['be: 2', 'not: 1', 'or: 1', 'to: 2']);
+});
+
+test('words are counted over lines and partitions, whatever their case', async () => {
+  const text = string();
+  const driver = await TestDriver.start({
+    topology: wordCount,
+    partitions: { lines: 2, 'word-counts': 2 },
+  });
+  const lines = driver.input('lines', { key: text, value: text });
+  const counts = driver.output('word-counts', { key: text, value: long() });
+  lines.pipe(null, 'To be, or not', { partition: 0 });
+  lines.pipe(null, 'to BE.', { partition: 1 });
+  expect(Object.fromEntries(counts.readKeyValues())).toEqual({ to: 2, be: 2, or: 1, not: 1 });
+  expect(driver.keyValueStore('counts', { key: text, value: long() }).get('be')).toBe(2);
+  await driver.close();
 });
 
 test('the topology is cut at the repartition topic', () => {
