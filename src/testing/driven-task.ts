@@ -60,6 +60,7 @@ export class DrivenTask {
   readonly #parts: DrivenTaskParts;
   readonly #stepIds: StepIds;
   readonly #feeds = new Map<string, Feed>();
+  #application: ApplicationPlan;
   #task!: Task;
   #run!: TaskRun;
   #offsets: readonly FetchedOffset[];
@@ -69,6 +70,7 @@ export class DrivenTask {
   constructor(parts: DrivenTaskParts) {
     this.plan = parts.plan;
     this.#parts = parts;
+    this.#application = parts.application;
     this.#stepIds = new StepIds(parts.ports.random);
     this.#offsets = parts.plan.inputs.map((input) => ({ ...input, offset: 0, metadata: null }));
     this.#begin();
@@ -96,7 +98,7 @@ export class DrivenTask {
    * order in which it was written, whatever the steps; `many`: only when each record has its own.
    */
   get feeds(): 'none' | 'one partition' | 'many' {
-    const { application } = this.#parts;
+    const application = this.#application;
     const read = application.inputTopics;
     const { nodes } = application.subTopologyOf(this.plan.id);
     const written = nodes
@@ -156,11 +158,15 @@ export class DrivenTask {
     this.#check();
   }
 
-  /** Ends without a word; a new owner restores from the changelogs and goes on. */
-  async crash(): Promise<void> {
+  /**
+   * Ends without a word; a new owner restores from the changelogs and goes on. It is another process,
+   * so it has its own `application`, whose functions share no variables with those before.
+   */
+  async crash(application: ApplicationPlan): Promise<void> {
     this.#task.release();
+    this.#application = application;
     this.#begin();
-    const { application, logs } = this.#parts;
+    const { logs } = this.#parts;
     for (const changelog of this.plan.changelogs) {
       const { topic, partition } = changelog;
       const store =
@@ -208,7 +214,8 @@ export class DrivenTask {
   }
 
   #begin(): void {
-    const { plan, application, options, ports } = this.#parts;
+    const { plan, options, ports } = this.#parts;
+    const application = this.#application;
     const subTopology = application.subTopologyOf(plan.id);
     const stores = new TaskStores(subTopology);
     this.stores = stores;

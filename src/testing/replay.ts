@@ -11,6 +11,7 @@
  * I3. A record is disturbed once: what is redone goes on or commits, so every replay ends.
  */
 import { systemPorts } from '../ports.ts';
+import type { ApplicationPlan } from '../runtime/application-plan.ts';
 import type { Drive } from './drive.ts';
 import type { DrivenTask } from './driven-task.ts';
 import type { ManualTime } from './manual-time.ts';
@@ -27,6 +28,8 @@ export interface ReplayParts {
   readonly drive: Drive;
   readonly time: ManualTime;
   readonly pattern: Pattern;
+  /** Builds the topology anew, as a process does that starts. */
+  readonly restart: () => Promise<ApplicationPlan>;
   /** Throws when work takes so long that it counts as stuck; told the time of the beginning. */
   readonly patience: (since: number) => void;
 }
@@ -108,7 +111,7 @@ export class Replay {
       for (const task of moved) {
         if (last === 'commit') task.commit();
         else if (last === 'abort') await task.disturb('abort');
-        else await task.crash();
+        else await this.#crash(task);
       }
       last = 'commit';
       await this.#idle();
@@ -127,16 +130,16 @@ export class Replay {
     const isNew = task.progress > (this.#reached.get(id) ?? -1);
     const turn = pattern.turn(isNew ? 'new' : 'redone');
     if (isNew) this.#reached.set(id, task.progress);
-    await act(task, turn === 'go on' && task.feeds === 'many' ? 'commit' : turn);
+    await this.#act(task, turn === 'go on' && task.feeds === 'many' ? 'commit' : turn);
   }
-}
 
-async function act(task: DrivenTask, turn: Turn): Promise<void> {
-  if (turn === 'commit') task.commit();
-  else if (turn === 'abort' || turn === 'answer lost') await task.disturb(turn);
-  else if (turn === 'crash') await task.crash();
-  else if (turn === 'crash after commit') {
-    task.commit();
-    await task.crash();
+  async #act(task: DrivenTask, turn: Turn): Promise<void> {
+    if (turn === 'commit' || turn === 'crash after commit') task.commit();
+    if (turn === 'crash' || turn === 'crash after commit') await this.#crash(task);
+    if (turn === 'abort' || turn === 'answer lost') await task.disturb(turn);
+  }
+
+  async #crash(task: DrivenTask): Promise<void> {
+    await task.crash(await this.#parts.restart());
   }
 }

@@ -197,7 +197,8 @@ export class TestDriver {
     const { drive, time } = await drivenOf(this.#options);
     const head = `Replayed with ${pattern.name}, the test`;
     try {
-      await new Replay({ drive, time, pattern, patience }).run(deeds);
+      const restart = () => applicationOf(this.#options);
+      await new Replay({ drive, time, pattern, restart, patience }).run(deeds);
     } catch (cause) {
       const { message } = asEscapementError(cause);
       throw new EscapementError('REPLAY_DIFFERS', `${head} failed: ${message}`, { cause });
@@ -268,8 +269,22 @@ export class TestDriver {
 }
 
 async function drivenOf(options: TestDriverOptions): Promise<Driven> {
-  const made = options.topology();
-  const topology = 'build' in made ? made.build() : made;
+  const topology = built(options);
+  const application = await applicationOf(options, topology);
+  const time = new ManualTime(options.startMs ?? 0);
+  const drive = new Drive({ application, options: driverOptions(), ports: time.ports(1) });
+  return { topology, application, time, drive };
+}
+
+function built({ topology }: TestDriverOptions): Topology {
+  const made = topology();
+  return 'build' in made ? made.build() : made;
+}
+
+async function applicationOf(
+  options: TestDriverOptions,
+  topology = built(options),
+): Promise<ApplicationPlan> {
   const partitions = new Map<string, number>();
   for (const topic of topicsOfUser(topology)) partitions.set(topic, 1);
   for (const [topic, count] of Object.entries(options.partitions ?? {})) {
@@ -277,10 +292,7 @@ async function drivenOf(options: TestDriverOptions): Promise<Driven> {
     partitions.set(topic, count);
   }
   const schemas = await startSerdes(topology);
-  const application = planOver(topology, DRIVER_APPLICATION, partitions, schemas);
-  const time = new ManualTime(options.startMs ?? 0);
-  const drive = new Drive({ application, options: driverOptions(), ports: time.ports(1) });
-  return { topology, application, time, drive };
+  return planOver(topology, DRIVER_APPLICATION, partitions, schemas);
 }
 
 /** Throws `TEST_DRIVER_BUSY` when so much real time has passed since then that nothing will come. */

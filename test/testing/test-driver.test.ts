@@ -77,6 +77,29 @@ test('a count outside the stores is found, with the pattern and the first record
   });
 });
 
+/** Counts what it has seen by offset: a record that runs again is not counted twice. */
+function remembering() {
+  const seen = new Map<number, string>();
+  const app = topology('remembering');
+  app.stream('in', texts).pipe(
+    mapValues((value, { meta }) => {
+      seen.set(meta.offset, value);
+      return [...seen.keys()].filter((offset) => offset <= meta.offset).length;
+    }),
+    to('out', { key: text, value: long() }),
+  );
+  return app;
+}
+
+test('memory that survives an abort is lost in a crash, and that is found', async () => {
+  const driver = await TestDriver.start({ topology: remembering });
+  for (const value of ['a', 'b', 'c']) driver.input('in', texts).pipe('k', value);
+  await expect(driver.close()).rejects.toMatchObject({
+    code: 'REPLAY_DIFFERS',
+    message: expect.stringMatching(/a crash before every commit.*out-0, record 2/s),
+  });
+});
+
 test('without the replay the same count passes', async () => {
   const driver = await TestDriver.start({ topology: leaky, replay: 'off' });
   driver.input('in', texts).pipe('k', 'a');
