@@ -35,6 +35,12 @@ import type { TopicLogs } from './topic-logs.ts';
 /** What becomes of a step: committed, refused, or committed without an answer. */
 export type Fate = 'commit' | 'abort' | 'answer lost';
 
+interface Held {
+  readonly step: SessionStep;
+  readonly resolve: () => void;
+  readonly reject: (error: EscapementError) => void;
+}
+
 export interface DrivenTaskParts {
   readonly plan: TaskPlan;
   readonly application: ApplicationPlan;
@@ -64,7 +70,8 @@ export class DrivenTask {
   #task!: Task;
   #run!: TaskRun;
   #offsets: readonly FetchedOffset[];
-  #fate: Fate = 'commit';
+  #fate: Fate | 'hold' = 'commit';
+  #held: Held | null = null;
   #failure: EscapementError | null = null;
 
   constructor(parts: DrivenTaskParts) {
@@ -149,9 +156,33 @@ export class DrivenTask {
     this.#check();
   }
 
+  /** Seals what is done; the answer comes with `answer`, and the next step fills meanwhile. */
+  hold(): void {
+    this.#seal('hold');
+  }
+
+  /** True from `hold` to `answer`. */
+  get isHeld(): boolean {
+    return this.#held !== null;
+  }
+
+  /** Ends the held step. */
+  async answer(fate: Fate): Promise<void> {
+    const held = this.#held!;
+    this.#held = null;
+    const error = this.#end(held.step, fate);
+    if (error === null) held.resolve();
+    else held.reject(error);
+    await this.#settled();
+  }
+
   /** Seals what is done, lets the step end otherwise than by an answer, and has the task find out. */
   async disturb(fate: Exclude<Fate, 'commit'>): Promise<void> {
     this.#seal(fate);
+    await this.#settled();
+  }
+
+  async #settled(): Promise<void> {
     await this.#task.settled();
     if (this.#task.failure === null) return;
     await this.#task.resolve(async () => committedFrom(this.plan.inputs, this.#offsets));
@@ -165,6 +196,7 @@ export class DrivenTask {
   async crash(application: ApplicationPlan): Promise<void> {
     this.#task.release();
     this.#application = application;
+    this.#held = null;
     this.#begin();
     const { logs } = this.#parts;
     for (const changelog of this.plan.changelogs) {
@@ -189,23 +221,30 @@ export class DrivenTask {
     return this.#parts.logs.orderAt(input, this.#feeds.get(input.topic)!.position);
   }
 
-  #seal(fate: Fate): void {
+  #seal(fate: Fate | 'hold'): void {
     this.#fate = fate;
     // The first call notes since when records wait, the second one finds that it is long enough.
     this.#task.commitIfDue(Number.MAX_SAFE_INTEGER / 2);
     this.#task.commitIfDue(Number.MAX_SAFE_INTEGER);
   }
 
-  #answer(step: SessionStep): Promise<void> {
-    if (this.#fate === 'abort') {
-      return Promise.reject(brokerError(KafkaErrorCode.ILLEGAL_GENERATION, 'TxnOffsetCommit'));
+  #commitOf(step: SessionStep): Promise<void> {
+    if (this.#fate === 'hold') {
+      return new Promise((resolve, reject) => {
+        this.#held = { step, resolve, reject };
+      });
     }
+    const error = this.#end(step, this.#fate);
+    return error === null ? Immediate.of(undefined) : Promise.reject(error);
+  }
+
+  /** I2. Returns what the task hears instead of an answer. */
+  #end(step: SessionStep, fate: Fate): EscapementError | null {
+    if (fate === 'abort') return brokerError(KafkaErrorCode.ILLEGAL_GENERATION, 'TxnOffsetCommit');
     this.#parts.logs.appendStep(this.plan.id, step);
     this.#offsets = step.offsets.partitions;
-    if (this.#fate === 'commit') return Immediate.of(undefined);
-    return Promise.reject(
-      new EscapementError('REQUEST_FATE_UNKNOWN', 'The answer to EndTxn was lost.'),
-    );
+    if (fate === 'commit') return null;
+    return new EscapementError('REQUEST_FATE_UNKNOWN', 'The answer to EndTxn was lost.');
   }
 
   #check(): void {
@@ -236,7 +275,7 @@ export class DrivenTask {
       this.#run = beginRun({ ...run, fetcher, ports, log: silentLog, wake, failed });
       return this.#run;
     };
-    const session = { commit: (step: SessionStep) => this.#answer(step) } as TransactionalSession;
+    const session = { commit: (step: SessionStep) => this.#commitOf(step) } as TransactionalSession;
     this.#task = new Task(
       {
         ...{ plan, session, stores, options, wake, begin },

@@ -2,24 +2,38 @@
  * Commit and crash patterns: what a replay does behind each record. The fixed ones meet each rule
  * of a step alone; random ones, drawn from a seed, mix them.
  */
+
 import { SeededRandom } from '../simulation/seeded-random.ts';
+import type { Fate } from './driven-task.ts';
 
 /**
+ * `hold`: a commit begins, and its answer comes behind the next record, which fills the step after it.
  * `crash`: the process ends, what no step has committed is lost; a new owner restores the stores.
  * `crash after commit`: the same, behind a commit.
  */
-export type Turn = 'go on' | 'commit' | 'abort' | 'answer lost' | 'crash' | 'crash after commit';
+export type Turn =
+  | 'go on'
+  | 'commit'
+  | 'hold'
+  | 'abort'
+  | 'answer lost'
+  | 'crash'
+  | 'crash after commit';
 
 export interface Pattern {
   /** As the error says it: "with every step aborted once". */
   readonly name: string;
   /** Behind a record that is done for the first time, or again. */
   readonly turn: (record: 'new' | 'redone') => Turn;
+  /** What becomes of a step that was held. */
+  readonly held: () => Fate;
   /** At the end, before the last commit. */
   readonly last: 'commit' | 'abort' | 'crash';
 }
 
-const FIXED: readonly Pattern[] = [
+type Fixed = Omit<Pattern, 'held'> & { readonly held?: Pattern['held'] };
+
+const FIXED: readonly Fixed[] = [
   { name: 'one commit for everything', turn: () => 'go on', last: 'commit' },
   { name: 'one step for everything, aborted once', turn: () => 'go on', last: 'abort' },
   {
@@ -34,6 +48,12 @@ const FIXED: readonly Pattern[] = [
   },
   { name: 'the answer to every commit lost', turn: () => 'answer lost', last: 'commit' },
   {
+    name: 'every step aborted once while the next one fills',
+    turn: (record) => (record === 'new' ? 'hold' : 'commit'),
+    held: () => 'abort',
+    last: 'commit',
+  },
+  {
     name: 'a crash before every commit',
     turn: (record) => (record === 'new' ? 'crash' : 'commit'),
     last: 'commit',
@@ -47,9 +67,10 @@ const FIXED: readonly Pattern[] = [
 
 const NEW: readonly Turn[] = [
   ...(['go on', 'go on', 'go on', 'commit', 'commit'] as const),
-  ...(['abort', 'answer lost', 'crash', 'crash after commit'] as const),
+  ...(['hold', 'hold', 'abort', 'answer lost', 'crash', 'crash after commit'] as const),
 ];
 const REDONE: readonly Turn[] = ['go on', 'go on', 'commit'];
+const HELD: readonly Fate[] = ['commit', 'commit', 'abort', 'answer lost'];
 const LAST: readonly Pattern['last'][] = ['commit', 'abort', 'crash'];
 
 /** The fixed patterns and so many random ones. They hold a state, so they serve one replay. */
@@ -59,8 +80,9 @@ export function patterns(seed: number, random: number): readonly Pattern[] {
     return {
       name: `random commits, aborts and crashes (seed ${seed}, pattern ${at})`,
       turn: (record) => own.pick(record === 'new' ? NEW : REDONE),
+      held: () => own.pick(HELD),
       last: own.pick(LAST),
     };
   });
-  return [...FIXED, ...drawn];
+  return [...FIXED.map((fixed) => ({ held: () => 'commit' as const, ...fixed })), ...drawn];
 }

@@ -61,7 +61,7 @@ export class Replay {
     const { drive } = this.#parts;
     const reader = drive.readerOf(record);
     for (let fed = this.#feeder(reader); fed !== null; fed = this.#feeder(reader)) {
-      fed.commit();
+      await commit(fed);
       await this.#drain();
     }
     drive.logs.append(record);
@@ -74,7 +74,7 @@ export class Replay {
     for (let task = drive.next(); task !== null; task = drive.next()) {
       const feeder = this.#feeder(task);
       if (feeder !== null) {
-        feeder.commit();
+        await commit(feeder);
         continue;
       }
       task.deliver();
@@ -85,7 +85,8 @@ export class Replay {
   /** I1. */
   #feeder(but: DrivenTask | undefined): DrivenTask | null {
     const { tasks } = this.#parts.drive;
-    return tasks.find((task) => task !== but && task.isMoved && task.feeds !== 'none') ?? null;
+    const feeds = (task: DrivenTask): boolean => task.feeds !== 'none' && isOpen(task);
+    return tasks.find((task) => task !== but && feeds(task)) ?? null;
   }
 
   /** Until everything that was delivered is done. */
@@ -109,7 +110,8 @@ export class Replay {
     let last = pattern.last;
     for (let moved = this.#moved(); moved.length > 0; moved = this.#moved()) {
       for (const task of moved) {
-        if (last === 'commit') task.commit();
+        if (last === 'commit') await commit(task);
+        else if (last === 'abort' && task.isHeld) await task.answer('abort');
         else if (last === 'abort') await task.disturb('abort');
         else await this.#crash(task);
       }
@@ -120,7 +122,7 @@ export class Replay {
   }
 
   #moved(): readonly DrivenTask[] {
-    return this.#parts.drive.tasks.filter(({ isMoved }) => isMoved);
+    return this.#parts.drive.tasks.filter(isOpen);
   }
 
   async #turn(task: DrivenTask): Promise<void> {
@@ -128,12 +130,20 @@ export class Replay {
     const { pattern } = this.#parts;
     const { id } = task.plan;
     const isNew = task.progress > (this.#reached.get(id) ?? -1);
+    if (task.isHeld) {
+      const fate = pattern.held();
+      await task.answer(fate);
+      // The records of both steps are done again.
+      if (fate === 'abort') return;
+    }
     const turn = pattern.turn(isNew ? 'new' : 'redone');
     if (isNew) this.#reached.set(id, task.progress);
-    await this.#act(task, turn === 'go on' && task.feeds === 'many' ? 'commit' : turn);
+    const mustCommit = task.feeds === 'many' && (turn === 'go on' || turn === 'hold');
+    await this.#act(task, mustCommit ? 'commit' : turn);
   }
 
   async #act(task: DrivenTask, turn: Turn): Promise<void> {
+    if (turn === 'hold') task.hold();
     if (turn === 'commit' || turn === 'crash after commit') task.commit();
     if (turn === 'crash' || turn === 'crash after commit') await this.#crash(task);
     if (turn === 'abort' || turn === 'answer lost') await task.disturb(turn);
@@ -142,4 +152,15 @@ export class Replay {
   async #crash(task: DrivenTask): Promise<void> {
     await task.crash(await this.#parts.restart());
   }
+}
+
+/** It has done what the topics do not show yet. */
+function isOpen({ isMoved, isHeld }: DrivenTask): boolean {
+  return isMoved || isHeld;
+}
+
+/** Of everything that is done, the held step included. */
+async function commit(task: DrivenTask): Promise<void> {
+  if (task.isHeld) await task.answer('commit');
+  task.commit();
 }
