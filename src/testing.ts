@@ -30,7 +30,8 @@ export {
   simulate,
 } from './simulation/simulation.ts';
 export type { Input, Outcome, UserCode, Workload, Written } from './simulation/workload.ts';
-export type { TopicSerdes } from './testing/serde-bytes.ts';
+export { marbles, type TimedRecord } from './testing/marbles.ts';
+export { roundTrip, type TopicSerdes } from './testing/serde-bytes.ts';
 export {
   type PipeOptions,
   TestDriver,

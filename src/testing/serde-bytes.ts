@@ -32,6 +32,15 @@ export function decoded<T>(serde: Serde<T>, bytes: Buffer | null): T | null {
   return serde.decode(bytes, 0, bytes.length);
 }
 
+/**
+ * What is read of a value that was written: for a property test that it is the same. Serdes with a
+ * registry need `await serde.schemas.start()` before. Throws `SERDE_FAILED`.
+ */
+export function roundTrip<T>(serde: Serde<T>, value: T): T {
+  const bytes = encoded(serde, value);
+  return serde.decode(bytes!, 0, bytes!.length);
+}
+
 /** Makes the schemas of all these bytes ready. */
 export async function prepared(
   { key, value }: TopicSerdes<unknown, unknown>,

@@ -17,6 +17,7 @@ import type { SourceNode, Topology } from '../topology/node.ts';
 import { difference } from './difference.ts';
 import { DRIVER_APPLICATION, Drive, driverOptions } from './drive.ts';
 import { ManualTime } from './manual-time.ts';
+import type { TimedRecord } from './marbles.ts';
 import { type Pattern, patterns } from './patterns.ts';
 import { type Deed, Replay } from './replay.ts';
 import { encoded, prepared, type TopicSerdes } from './serde-bytes.ts';
@@ -92,7 +93,10 @@ export class TestDriver {
     const source = this.#sourceOf(topic);
     this.#starts.push(() => Promise.all([serdes.key, serdes.value].map((s) => s.schemas?.start())));
     const count = this.#driven.application.names.partitions(source.topic);
-    return {
+    const input: TestInput<K, V> = {
+      pipeAll: (records) => {
+        for (const { key, value, timestampMs } of records) input.pipe(key, value, { timestampMs });
+      },
       pipe: (key, value, options = {}) => {
         const bytes = encoded(serdes.key, key);
         const trailer = serdes.key.partitionTrailerBytes ?? 0;
@@ -109,6 +113,7 @@ export class TestDriver {
         });
       },
     };
+    return input;
   }
 
   /** What was committed to a topic, in the order of the steps. */
@@ -301,6 +306,8 @@ function patience(since: number): void {
 }
 
 export interface TestInput<K, V> {
+  /** Pipes records one after the other, each at its event time. */
+  pipeAll(records: Iterable<TimedRecord<K, V>>): void;
   pipe(key: K | null, value: V | null, options?: PipeOptions): void;
 }
 

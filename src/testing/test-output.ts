@@ -1,5 +1,6 @@
 /** What a test reads of an output topic: committed records, each once. */
 import type { Header } from '../kafka/records/headers.ts';
+import type { TimedRecord } from './marbles.ts';
 import { decoded, type TopicSerdes } from './serde-bytes.ts';
 import type { LoggedRecord } from './topic-logs.ts';
 
@@ -33,6 +34,11 @@ export class TestOutput<K, V> {
       timestampMs,
       headers,
     }));
+  }
+
+  /** As `read`, with event times: to be compared with `marbles`. */
+  readTimed(): readonly TimedRecord<K, V>[] {
+    return this.read().map(({ key, value, timestampMs }) => ({ key, value, timestampMs }));
   }
 
   /** As `read`, keys and values alone. */

@@ -16,6 +16,7 @@ import {
   windowedAggregate,
   windowedSerde,
 } from '../../src/index.ts';
+import { marbles } from '../../src/testing/marbles.ts';
 import { TestDriver } from '../../src/testing/test-driver.ts';
 import { wordCount } from '../../topologies/1-word-count/topology.ts';
 
@@ -223,6 +224,27 @@ test('a window store shows the windows that can still change', async () => {
   input.pipe('a', 'x', { timestampMs: 15 });
   expect(store.all()).toEqual([{ key: 'a', startMs: 10, value: 2 }]);
   await driver.close();
+});
+
+test('event times are drawn as marbles, of what goes in and of what comes out', async () => {
+  const driver = await TestDriver.start({ topology: windows });
+  const input = driver.input('in', texts);
+  const out = driver.output('out', { key: windowedSerde(text, 10), value: long() });
+  input.pipeAll(marbles('--a-(ab) 20ms c', { a: ['a', 'x'], b: ['b', 'x'], c: ['c', 'x'] }));
+  const window = { start: 0, end: 10 };
+  expect(out.readTimed()).toEqual(
+    marbles('----(ab)', { a: [{ ...window, key: 'a' }, 2], b: [{ ...window, key: 'b' }, 1] }),
+  );
+  await driver.close();
+});
+
+test.each([
+  ['a|', 'ends'],
+  ['a-x', "the letter 'x'"],
+])('the diagram %s is refused', (diagram, why) => {
+  expect(() => marbles(diagram, { a: ['a', 'x'] })).toThrow(
+    expect.objectContaining({ code: 'OPTION_INVALID', message: expect.stringContaining(why) }),
+  );
 });
 
 test('what a record does to its task is thrown where it is piped', async () => {
