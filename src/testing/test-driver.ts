@@ -66,6 +66,7 @@ export class TestDriver {
   readonly #driven: Driven;
   /** What the test did; null after something failed: a failure is not replayed. */
   #deeds: Deed[] | null = [];
+  #isClosed = false;
 
   /** Schemas that inputs write, to be looked up. */
   readonly #starts: (() => Promise<unknown>)[] = [];
@@ -82,6 +83,8 @@ export class TestDriver {
    * `TOPOLOGY_INVALID`, `TOPIC_MISMATCH`, `OPTION_INVALID` or what a registry says.
    */
   static async start(options: TestDriverOptions): Promise<TestDriver> {
+    wholeNumber('replays', options.replays ?? 0, 0);
+    wholeNumber('startMs', options.startMs ?? 0, 0);
     return new TestDriver(options, await drivenOf(options));
   }
 
@@ -102,9 +105,14 @@ export class TestDriver {
         const trailer = serdes.key.partitionTrailerBytes ?? 0;
         const own =
           bytes === null ? 0 : partitionOf(murmur2(bytes, 0, bytes.length - trailer), count);
+        const { partition = own } = options;
+        if (!Number.isInteger(partition) || partition < 0 || partition >= count) {
+          const text = `Topic '${topic}' has the partitions 0 to ${count - 1}, not ${partition}.`;
+          throw new EscapementError('OPTION_INVALID', text, { at: { topic } });
+        }
         this.#pipe({
           topic,
-          partition: options.partition ?? own,
+          partition,
           key: bytes,
           value: encoded(serdes.value, value),
           timestampMs: options.timestampMs ?? this.#driven.time.now,
@@ -178,8 +186,9 @@ export class TestDriver {
     for (const prepare of this.#readers) await prepare();
   }
 
-  /** Moves the wall clock; time limits that pass meanwhile expire. */
+  /** Moves the wall clock by 0 ms or more; time limits that pass meanwhile expire. */
   advance(ms: number): void {
+    wholeNumber('advance', ms, 0);
     this.#deeds?.push({ kind: 'advance', ms });
     this.#driven.time.advance(ms);
     this.#run();
@@ -190,7 +199,9 @@ export class TestDriver {
    * record that differs. A test in which a task failed is not replayed.
    */
   async close(): Promise<void> {
+    if (this.#isClosed) return;
     if (this.#deeds !== null) await this.idle();
+    this.#isClosed = true;
     this.#driven.drive.release();
     if (this.#deeds === null || this.#options.replay === 'off') return;
     const { seed = 1, replays = 5 } = this.#options;
@@ -227,6 +238,7 @@ export class TestDriver {
   }
 
   #pipe(record: LoggedRecord): void {
+    if (this.#isClosed) throw new EscapementError('CLOSED', 'The test driver was closed.');
     this.#deeds?.push({ kind: 'pipe', record });
     this.#driven.drive.logs.append(record);
     this.#run();
@@ -294,6 +306,7 @@ async function applicationOf(
   for (const topic of topicsOfUser(topology)) partitions.set(topic, 1);
   for (const [topic, count] of Object.entries(options.partitions ?? {})) {
     if (!partitions.has(topic)) throw unknownTopic(topic, [...partitions.keys()]);
+    wholeNumber(`partitions of '${topic}'`, count, 1);
     partitions.set(topic, count);
   }
   const schemas = await startSerdes(topology);
@@ -309,6 +322,12 @@ export interface TestInput<K, V> {
   /** Pipes records one after the other, each at its event time. */
   pipeAll(records: Iterable<TimedRecord<K, V>>): void;
   pipe(key: K | null, value: V | null, options?: PipeOptions): void;
+}
+
+function wholeNumber(what: string, value: number, least: number): void {
+  if (Number.isSafeInteger(value) && value >= least) return;
+  const text = `${what}: ${value} is no whole number of at least ${least}.`;
+  throw new EscapementError('OPTION_INVALID', text);
 }
 
 function unknownTopic(topic: string, known: readonly string[]): EscapementError {

@@ -9,6 +9,7 @@ import {
   merge,
   repartition,
   selectKey,
+  skip,
   string,
   to,
   topology,
@@ -266,6 +267,41 @@ test('what a record does to its task is thrown where it is piped', async () => {
     }),
   );
   await driver.close();
+});
+
+test('a call that never ends runs into its time limit when the driver advances', async () => {
+  const stalling = () => {
+    const app = topology('stalling');
+    app.stream('in', { ...texts, onError: skip() }).pipe(
+      mapAsync((value) => (value === 'stall' ? new Promise<string>(() => {}) : value), {
+        timeoutMs: 2_000,
+      }),
+      to('out', texts),
+    );
+    return app;
+  };
+  const driver = await TestDriver.start({ topology: stalling });
+  const input = driver.input('in', texts);
+  for (const value of ['a', 'stall', 'b']) input.pipe(null, value);
+  driver.advance(2_000);
+  await driver.idle();
+  expect(driver.output('out', texts).readValues()).toEqual(['a', 'b']);
+  await driver.close();
+});
+
+test('a partition, a count or a time that cannot be is refused', async () => {
+  const driver = await TestDriver.start({ topology: leaky });
+  const input = driver.input('in', texts);
+  const refused = expect.objectContaining({ code: 'OPTION_INVALID' });
+  for (const partition of [1, -1, 0.5]) {
+    expect(() => input.pipe('k', 'v', { partition })).toThrow(refused);
+  }
+  expect(() => driver.advance(-1)).toThrow(refused);
+  await driver.close();
+  expect(() => input.pipe('k', 'v')).toThrow(expect.objectContaining({ code: 'CLOSED' }));
+  for (const options of [{ replays: -1 }, { startMs: 0.5 }, { partitions: { in: 0 } }]) {
+    await expect(TestDriver.start({ topology: leaky, ...options })).rejects.toEqual(refused);
+  }
 });
 
 test('a topic that the topology does not use is refused by name', async () => {
