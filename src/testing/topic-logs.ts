@@ -6,18 +6,11 @@
  *     order in which they were written, also when it reads them a second time.
  */
 import type { SessionStep } from '../kafka/producer/step.ts';
-import { BatchWriter, type PendingBatch } from '../kafka/records/batch-writer.ts';
-import { type Header, readHeaders } from '../kafka/records/headers.ts';
 import { type FetchedRecords, parseFetched } from '../kafka/records/parse-fetched.ts';
-import { RecordCursor } from '../kafka/records/record-cursor.ts';
-import { sealBatch } from '../kafka/records/seal-batch.ts';
 import type { TopicPartition } from '../kafka/topic-partition.ts';
+import { batchBytes, type PlainRecord, recordsOf } from './record-bytes.ts';
 
-export interface LoggedRecord extends TopicPartition {
-  readonly key: Buffer | null;
-  readonly value: Buffer | null;
-  readonly timestampMs: number;
-  readonly headers: readonly Header[];
+export interface LoggedRecord extends TopicPartition, PlainRecord {
   /** The task that wrote it; null: the test. */
   readonly task: string | null;
 }
@@ -26,8 +19,6 @@ interface Entry {
   readonly record: LoggedRecord;
   readonly order: number;
 }
-
-const NO_PRODUCER = { producerId: -1, producerEpoch: -1, baseSequence: -1 };
 
 export class TopicLogs {
   readonly #logs = new Map<string, Entry[]>();
@@ -87,52 +78,4 @@ export class TopicLogs {
 
 function compare(one: string, other: string): number {
   return one === other ? 0 : one < other ? -1 : 1;
-}
-
-export type PlainRecord = Pick<LoggedRecord, 'key' | 'value' | 'timestampMs' | 'headers'>;
-
-/** The records as a broker sends them, from that offset on. */
-function batchBytes(records: readonly PlainRecord[], baseOffset: number): Buffer {
-  const writer = new BatchWriter({ batchBytesMax: Number.MAX_SAFE_INTEGER });
-  for (const { key, value, timestampMs, headers } of records) {
-    const [keyStart, keyEnd] = bounds(key);
-    const [valueStart, valueEnd] = bounds(value);
-    const given = headers.length === 0 ? null : headers;
-    writer.append(timestampMs, key, keyStart, keyEnd, value, valueStart, valueEnd, given);
-  }
-  let offset = baseOffset;
-  const batches = writer.take().map((pending) => {
-    const bytes = Buffer.from(sealBatch(pending, { ...NO_PRODUCER, transactional: 'plain' }));
-    bytes.writeBigInt64BE(BigInt(offset), 0);
-    offset += pending.records;
-    return bytes;
-  });
-  return Buffer.concat(batches);
-}
-
-function bounds(bytes: Buffer | null): readonly [number, number] {
-  return bytes === null ? [-1, -1] : [0, bytes.length];
-}
-
-function recordsOf(batch: PendingBatch): readonly PlainRecord[] {
-  const sealed = sealBatch(batch, { ...NO_PRODUCER, transactional: 'plain' });
-  const cursor = new RecordCursor();
-  cursor.load(
-    parseFetched(Buffer.from(sealed), {
-      fetchOffset: 0,
-      isolation: 'read_committed',
-      abortedTransactions: null,
-    }),
-  );
-  const rows: PlainRecord[] = [];
-  while (cursor.next()) {
-    const { buffer, keyStart, keyEnd, valueStart, valueEnd } = cursor;
-    rows.push({
-      key: keyStart < 0 ? null : Buffer.from(buffer.subarray(keyStart, keyEnd)),
-      value: valueStart < 0 ? null : Buffer.from(buffer.subarray(valueStart, valueEnd)),
-      timestampMs: cursor.timestamp,
-      headers: readHeaders(buffer, cursor.headersStart, cursor.headerCount),
-    });
-  }
-  return rows;
 }

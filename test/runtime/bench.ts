@@ -8,11 +8,8 @@ import type { Fetcher } from '../../src/kafka/fetch/fetcher.ts';
 import { Feed } from '../../src/kafka/fetch/partition-feed.ts';
 import type { TransactionalSession } from '../../src/kafka/producer/session.ts';
 import type { SessionStep } from '../../src/kafka/producer/step.ts';
-import { BatchWriter } from '../../src/kafka/records/batch-writer.ts';
-import { type Header, readHeaders } from '../../src/kafka/records/headers.ts';
+import type { Header } from '../../src/kafka/records/headers.ts';
 import { parseFetched } from '../../src/kafka/records/parse-fetched.ts';
-import { RecordCursor } from '../../src/kafka/records/record-cursor.ts';
-import { sealBatch } from '../../src/kafka/records/seal-batch.ts';
 import { type Ports, systemPorts } from '../../src/ports.ts';
 import type { Committed } from '../../src/runtime/committed.ts';
 import { Task } from '../../src/runtime/task.ts';
@@ -21,6 +18,7 @@ import { beginRun, type TaskRun } from '../../src/runtime/task-run.ts';
 import { TaskStores } from '../../src/runtime/task-stores.ts';
 import { type Log, silentLog } from '../../src/telemetry/log.ts';
 import { Metric } from '../../src/telemetry/metrics.ts';
+import { batchBytes, recordsOf } from '../../src/testing/record-bytes.ts';
 import type { Topology } from '../../src/topology/node.ts';
 import { stages } from '../../src/topology/stages.ts';
 import { subTopologies } from '../../src/topology/sub-topologies.ts';
@@ -210,20 +208,13 @@ export class Bench {
 
 /** The records of a fetch response, from that offset on. */
 export function fetchedBytes(rows: readonly Given[], baseOffset: number): Buffer {
-  const writer = new BatchWriter({ batchBytesMax: Number.MAX_SAFE_INTEGER });
-  for (const { key = null, value = null, at = 1_000, headers = null } of rows) {
-    const [k, v] = [bytesOf(key), bytesOf(value)];
-    writer.append(at, k, k ? 0 : -1, k?.length ?? -1, v, v ? 0 : -1, v?.length ?? -1, headers);
-  }
-  let offset = baseOffset;
-  const batches = writer.take().map((pending) => {
-    const ids = { producerId: -1, producerEpoch: -1, baseSequence: -1 };
-    const bytes = Buffer.from(sealBatch(pending, { ...ids, transactional: 'plain' }));
-    bytes.writeBigInt64BE(BigInt(offset), 0);
-    offset += pending.records;
-    return bytes;
-  });
-  return Buffer.concat(batches);
+  const records = rows.map(({ key = null, value = null, at = 1_000, headers = [] }) => ({
+    key: bytesOf(key),
+    value: bytesOf(value),
+    timestampMs: at,
+    headers,
+  }));
+  return batchBytes(records, baseOffset);
 }
 
 function bytesOf(given: string | Buffer | null): Buffer | null {
@@ -232,32 +223,13 @@ function bytesOf(given: string | Buffer | null): Buffer | null {
 
 /** What a step writes to a topic, partition after partition. */
 export function written(step: SessionStep, topic: string): Written[] {
-  const rows: Written[] = [];
-  for (const output of step.outputs.filter((each) => each.topic === topic)) {
-    for (const batch of output.batches) {
-      const ids = { producerId: 1, producerEpoch: 0, baseSequence: 0 };
-      const bytes = sealBatch(batch, { ...ids, transactional: 'transactional' });
-      const cursor = new RecordCursor();
-      cursor.load(
-        parseFetched(bytes, {
-          fetchOffset: 0,
-          isolation: 'read_uncommitted',
-          abortedTransactions: null,
-        }),
-      );
-      while (cursor.next()) {
-        const { buffer, keyStart, keyEnd, valueStart, valueEnd } = cursor;
-        rows.push({
-          partition: output.partition,
-          key: keyStart < 0 ? null : Buffer.from(buffer.subarray(keyStart, keyEnd)),
-          value: valueStart < 0 ? null : Buffer.from(buffer.subarray(valueStart, valueEnd)),
-          at: cursor.timestamp,
-          headers: readHeaders(buffer, cursor.headersStart, cursor.headerCount),
-        });
-      }
-    }
-  }
-  return rows;
+  return step.outputs
+    .filter((output) => output.topic === topic)
+    .flatMap(({ partition, batches }) =>
+      batches
+        .flatMap(recordsOf)
+        .map(({ timestampMs, ...record }) => ({ ...record, partition, at: timestampMs })),
+    );
 }
 
 /** `key=value` with the value as text. */
