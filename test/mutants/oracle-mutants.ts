@@ -60,9 +60,19 @@ function without(find: (batches: readonly RawBatch[]) => number): Change {
   return (batches) => batches.filter((_, at) => at !== find(batches));
 }
 
+/** The first marker of that kind that ends data; a transaction may have none in a partition. */
+function markerWithData(batches: readonly RawBatch[], marker: 'commit' | 'abort'): number {
+  const open = new Set<number>();
+  return batches.findIndex((batch) => {
+    if (batch.marker === null) open.add(batch.producerId);
+    else if (open.delete(batch.producerId)) return batch.marker === marker;
+    return false;
+  });
+}
+
 function flip(from: 'commit' | 'abort'): Change {
   return (batches) => {
-    const at = batches.findIndex(({ marker }) => marker === from);
+    const at = markerWithData(batches, from);
     if (at < 0) throw new Error(`no ${from} marker to flip: choose another seed`);
     const to = from === 'commit' ? 'abort' : 'commit';
     return batches.map((batch, index) => (index === at ? { ...batch, marker: to } : batch));
@@ -236,10 +246,9 @@ async function seedWithAborts(): Promise<number> {
     const markers = new Map<string, number>();
     const count: Tamper = {
       batches: (batches, topic, partition) => {
-        for (const result of ['commit', 'abort'] as const) {
-          const found = batches.filter(({ marker }) => marker === result).length;
-          markers.set(`${topic}-${partition} ${result}`, found);
-        }
+        const place = `${topic}-${partition}`;
+        markers.set(`${place} commit`, batches.filter(({ marker }) => marker === 'commit').length);
+        markers.set(`${place} abort`, markerWithData(batches, 'abort') < 0 ? 0 : 1);
         return batches;
       },
     };

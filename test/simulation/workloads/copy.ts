@@ -11,10 +11,9 @@ import {
   to,
   topology,
 } from '../../../src/index.ts';
-import type { SeededRandom } from '../../../src/simulation/seeded-random.ts';
-import type { Input, Outcome, UserCode, Workload } from '../../../src/simulation/workload.ts';
+import type { Outcome, UserCode, Workload } from '../../../src/simulation/workload.ts';
 import { differences } from './differences.ts';
-import { idsByPartition, sourceOfId } from './ids.ts';
+import { idInputs, sourceOfId } from './ids.ts';
 
 const text = string();
 const PARTITIONS = 2;
@@ -41,18 +40,11 @@ export const copy: Workload = {
     return app.build();
   },
 
-  inputs(random: SeededRandom, records: number): Input[] {
-    const nextId = idsByPartition();
-    return Array.from({ length: records }, (_, n) => {
-      const partition = random.below(PARTITIONS);
-      const key = `k${random.below(KEYS)}`;
-      return { topic: 'in', partition, key, value: nextId(partition), timestampMs: 1_000 + n };
-    });
-  },
+  inputs: (random, records) => idInputs({ random, records, partitions: PARTITIONS, keys: KEYS }),
 
   /** Of the first stage alone; the later ones have a stage, not an input record, before them. */
   source({ topic, value }) {
-    return topic.endsWith('-second-repartition') ? sourceOfId('in', value!.toString()) : null;
+    return topic.endsWith('-second-repartition') ? sourceOfId(value!.toString()) : null;
   },
 
   check({ written, topic }: Outcome): string[] {

@@ -1,17 +1,27 @@
-/** Ids of input records that say where they will stand: each input partition has one writer. */
-import type { Source } from '../../../src/simulation/workload.ts';
+/** Input whose values are ids that say where they stand: each input partition has one writer. */
+import type { SeededRandom } from '../../../src/simulation/seeded-random.ts';
+import type { Input, Source } from '../../../src/simulation/workload.ts';
 
-/** The next id of a partition: `<partition>:<offset>`. */
-export function idsByPartition(): (partition: number) => string {
-  const next = new Map<number, number>();
-  return (partition) => {
-    const offset = next.get(partition) ?? 0;
-    next.set(partition, offset + 1);
-    return `${partition}:${offset}`;
-  };
+export interface IdInputs {
+  readonly random: SeededRandom;
+  readonly records: number;
+  readonly partitions: number;
+  readonly keys: number;
 }
 
-export function sourceOfId(topic: string, id: string): Source {
+/** Records of topic `in` with keys `k0`, `k1`, ... and values `<partition>:<offset>`. */
+export function idInputs({ random, records, partitions, keys }: IdInputs): Input[] {
+  const next = Array.from({ length: partitions }, () => 0);
+  return Array.from({ length: records }, (_, n) => {
+    const partition = random.below(partitions);
+    const key = `k${random.below(keys)}`;
+    const value = `${partition}:${next[partition]}`;
+    next[partition]! += 1;
+    return { topic: 'in', partition, key, value, timestampMs: 1_000 + n };
+  });
+}
+
+export function sourceOfId(id: string): Source {
   const [partition, offset] = id.split(':').map(Number);
-  return { topic, partition: partition!, offset: offset! };
+  return { topic: 'in', partition: partition!, offset: offset! };
 }

@@ -3,14 +3,26 @@
  * must extend the one before by exactly one id. What is lost, doubled or out of order shows at once.
  */
 import { aggregate, retry, string, to, topology } from '../../../src/index.ts';
-import type { SeededRandom } from '../../../src/simulation/seeded-random.ts';
-import type { Input, Outcome, UserCode, Workload } from '../../../src/simulation/workload.ts';
+import type { Outcome, UserCode, Workload } from '../../../src/simulation/workload.ts';
 import { differences } from './differences.ts';
-import { idsByPartition, sourceOfId } from './ids.ts';
+import { idInputs, sourceOfId } from './ids.ts';
 
 const text = string();
 const PARTITIONS = 2;
 const KEYS = 3;
+
+/** The list of the ids of a key, kept in store `lists`. */
+export const appended = (disturb: () => void) =>
+  aggregate<string, string, string>({
+    name: 'lists',
+    init: () => '',
+    add: (list, id) => {
+      disturb();
+      return list === '' ? id : `${list},${id}`;
+    },
+    key: text,
+    value: text,
+  });
 
 export const listAppend: Workload = {
   name: 'list-append',
@@ -18,34 +30,17 @@ export const listAppend: Workload = {
 
   topology({ disturb }: UserCode) {
     const app = topology('list-append');
-    app.stream('in', { key: text, value: text, onError: retry(20) }).pipe(
-      aggregate({
-        name: 'lists',
-        init: () => '',
-        add: (list, id) => {
-          disturb();
-          return list === '' ? id : `${list},${id}`;
-        },
-        key: text,
-        value: text,
-      }),
-      to('out', { key: text, value: text }),
-    );
+    app
+      .stream('in', { key: text, value: text, onError: retry(20) })
+      .pipe(appended(disturb), to('out', { key: text, value: text }));
     return app.build();
   },
 
-  inputs(random: SeededRandom, records: number): Input[] {
-    const nextId = idsByPartition();
-    return Array.from({ length: records }, (_, n) => {
-      const partition = random.below(PARTITIONS);
-      const key = `k${random.below(KEYS)}`;
-      return { topic: 'in', partition, key, value: nextId(partition), timestampMs: 1_000 + n };
-    });
-  },
+  inputs: (random, records) => idInputs({ random, records, partitions: PARTITIONS, keys: KEYS }),
 
   /** The last id of the list is that of the record that was appended. */
   source({ topic, value }) {
-    return topic === 'in' ? null : sourceOfId('in', value!.toString().split(',').at(-1)!);
+    return topic === 'in' ? null : sourceOfId(value!.toString().split(',').at(-1)!);
   },
 
   check({ applicationId, written, topic }: Outcome): string[] {
