@@ -202,21 +202,27 @@ export class Instance {
 
   #assigned(ids: readonly string[]): void {
     this.#isAssigned = true;
-    for (const id of ids) {
-      if (this.#tasks.has(id) || this.#stopping !== null) continue;
-      const life = new TaskLife({
-        ...this.#parts,
-        id,
-        group: this.#member,
-        fetcher: this.#fetcher,
-        wake: this.#signal.wake,
-        ended: (reason) => this.#ended(life, reason),
-        failed: (error) => this.fail(error),
-      });
-      this.#tasks.set(id, life);
-      life.begin();
-    }
+    const lives = ids
+      .filter((id) => !this.#tasks.has(id) && this.#stopping === null)
+      .map((id) => this.#newLife(id));
+    // All are here before the first one begins: its heartbeat may find the session over and end them,
+    // and one that came only then would stand in the way of the next that is given.
+    for (const life of lives) life.begin();
     this.#signal.wake();
+  }
+
+  #newLife(id: string): TaskLife {
+    const life: TaskLife = new TaskLife({
+      ...this.#parts,
+      id,
+      group: this.#member,
+      fetcher: this.#fetcher,
+      wake: this.#signal.wake,
+      ended: (reason) => this.#ended(life, reason),
+      failed: (error) => this.fail(error),
+    });
+    this.#tasks.set(id, life);
+    return life;
   }
 
   async #revoked(ids: readonly string[]): Promise<void> {

@@ -267,6 +267,10 @@ export class TaskLife {
   #mayRecover(task: Task | null, error: EscapementError): boolean {
     switch (this.#decisionOn(error)) {
       case 'lost':
+        this.#parts.log.info(
+          { task: this.id, code: error.code, reason: error.message },
+          'task lost',
+        );
         this.drop('lost');
         return false;
       case 'record':

@@ -32,7 +32,7 @@ export interface CastOptions {
   readonly topology: (process: SimulatedProcess) => StartInstanceOptions['topology'];
   readonly transport: (process: SimulatedProcess) => Transport;
   readonly options: Partial<Options> & { readonly applicationId: string };
-  readonly log: Log;
+  readonly log: (process: string) => Log;
   readonly note: (who: string, what: string) => void;
 }
 
@@ -125,7 +125,7 @@ export class Cast {
       transport: transport(process),
       options: resolveOptions({ ...options, instanceId: slot.instanceId }),
       ports: process.ports,
-      log,
+      log: log(name),
       listener: {},
       created: (instance) => {
         slot.instance = instance;

@@ -52,7 +52,8 @@ export interface SimulationOptions extends Partial<Omit<Scenario, 'seed'>> {
   readonly options?: Partial<Options>;
   /** Default `hashed`; `kept` keeps a line for everything that happened. */
   readonly history?: 'kept' | 'hashed';
-  readonly log?: Log;
+  /** Where a process logs to; default: nowhere. */
+  readonly log?: (process: string) => Log;
 }
 
 export interface Tamper {
@@ -220,7 +221,7 @@ class SimulatedRun {
         rebalanceTimeoutMs: 6_000,
         ...this.#given.options,
       },
-      log: this.#given.log ?? silentLog,
+      log: this.#given.log ?? (() => silentLog),
       note: (who, what) => this.#note(who, what),
     });
     this.#casts.push(cast);

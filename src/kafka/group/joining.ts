@@ -52,8 +52,8 @@ export interface Candidate {
 }
 
 export type JoinVerdict =
-  /** `claimed`: how many tasks the leader is told that we run. */
-  | { readonly kind: 'joined'; readonly joined: Joined; readonly claimed: number }
+  /** `claimed`: tasks that the leader is told we run. */
+  | { readonly kind: 'joined'; readonly joined: Joined; readonly claimed: readonly string[] }
   /** KIP-394: the broker remembers the id before it lets a newcomer in. */
   | { readonly kind: 'named'; readonly memberId: string }
   | { readonly kind: 'forgotten' };
@@ -96,7 +96,7 @@ export class Joining {
     const joined = await requests.join(memberId, metadata);
     switch (joined.errorCode) {
       case KafkaErrorCode.NONE:
-        return { kind: 'joined', joined, claimed: known.length };
+        return { kind: 'joined', joined, claimed: known.map(({ task }) => task) };
       case KafkaErrorCode.MEMBER_ID_REQUIRED:
         return { kind: 'named', memberId: joined.memberId };
       case KafkaErrorCode.UNKNOWN_MEMBER_ID:

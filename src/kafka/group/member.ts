@@ -87,6 +87,8 @@ export class GroupMember {
   /** Opens when the group must be joined again. */
   readonly #rejoinGate = new Gate();
   readonly #firstAssignment = new Gate();
+  /** Tasks that the last JoinGroup claimed. */
+  #claimed: readonly string[] = [];
   #state: MemberState = 'new';
   #memberId = '';
   #generation = -1;
@@ -281,10 +283,9 @@ export class GroupMember {
       this.#lose(this.#errors.missed(this.#generation));
       await this.#losing;
       if (!this.#isOpen) return null;
-      // The leader may go by our claims: hold a task back until we have let it go, which we have, and
-      // will not do again. So another round follows, in which we claim what we are given in this one.
-      if (claimed === 0) this.#rejoinGate.shut();
+      this.#rejoinGate.shut();
     }
+    this.#claimed = claimed;
     this.#memberId = joined.memberId;
     this.#generation = joined.generation;
     // The broker may have answered long ago, had we stood still meanwhile.
@@ -327,7 +328,18 @@ export class GroupMember {
     this.#heartbeats.begin();
     listener.assigned(added, generation);
     if (revoked.length > 0) void this.#revoke(revoked);
+    this.#freeClaims(tasks);
     this.#firstAssignment.open();
+  }
+
+  /**
+   * The leader goes by claims: it holds a task back until its claimant has let it go. One that we
+   * claimed and do not run, since we were lost meanwhile or only inherited the claim, nobody will let
+   * go: another round, without that claim, frees it.
+   */
+  #freeClaims(given: readonly string[]): void {
+    const held = new Set([...given, ...this.#ownership.claims().map(({ task }) => task)]);
+    if (this.#claimed.some((task) => !held.has(task))) this.#rejoinGate.open();
   }
 
   /** Runs beside everything else, heartbeats and further rebalances included. */
