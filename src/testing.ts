@@ -30,13 +30,9 @@ export {
   simulate,
 } from './simulation/simulation.ts';
 export type { Input, Outcome, UserCode, Workload, Written } from './simulation/workload.ts';
+export type { TestDriverOptions } from './testing/driven.ts';
 export { marbles, type TimedRecord } from './testing/marbles.ts';
 export { roundTrip, type TopicSerdes } from './testing/serde-bytes.ts';
-export {
-  type PipeOptions,
-  TestDriver,
-  type TestDriverOptions,
-  type TestInput,
-} from './testing/test-driver.ts';
+export { type PipeOptions, TestDriver, type TestInput } from './testing/test-driver.ts';
 export type { OutputRecord, TestOutput } from './testing/test-output.ts';
 export type { TestKeyValueStore, TestWindowStore, WindowEntry } from './testing/test-store.ts';

@@ -46,8 +46,10 @@ function byWriter(records: readonly LoggedRecord[]): Map<string, LoggedRecord[]>
   const groups = new Map<string, LoggedRecord[]>();
   for (const record of records) {
     if (record.task === null) continue;
-    const group = `${record.task} ${record.partition}`;
-    groups.set(group, [...(groups.get(group) ?? []), record]);
+    const name = `${record.task} ${record.partition}`;
+    const group = groups.get(name) ?? [];
+    groups.set(name, group);
+    group.push(record);
   }
   return groups;
 }

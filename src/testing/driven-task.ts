@@ -61,6 +61,11 @@ const GROUP: GroupPort = {
 
 export class DrivenTask {
   readonly plan: TaskPlan;
+  /**
+   * Whether what it writes is read by tasks of the same topology. `one partition`: and so in the
+   * order in which it was written, whatever the steps; `many`: only when each record has its own.
+   */
+  readonly feeds: 'none' | 'one partition' | 'many';
   /** Made anew by a crash. */
   stores!: TaskStores;
   readonly #parts: DrivenTaskParts;
@@ -76,6 +81,7 @@ export class DrivenTask {
 
   constructor(parts: DrivenTaskParts) {
     this.plan = parts.plan;
+    this.feeds = feedsOf(parts.plan, parts.application);
     this.#parts = parts;
     this.#application = parts.application;
     this.#stepIds = new StepIds(parts.ports.random);
@@ -98,25 +104,6 @@ export class DrivenTask {
     const feeds = this.plan.inputs.map(({ topic }) => this.#feeds.get(topic)!);
     const reached = feeds.every(({ position }, i) => position === this.#task.positions[i]);
     return reached && this.#run.execution.unreleased === 0;
-  }
-
-  /**
-   * Whether what it writes is read by tasks of the same topology. `one partition`: and so in the
-   * order in which it was written, whatever the steps; `many`: only when each record has its own.
-   */
-  get feeds(): 'none' | 'one partition' | 'many' {
-    const application = this.#application;
-    const read = application.inputTopics;
-    const { nodes } = application.subTopologyOf(this.plan.id);
-    const written = nodes
-      .filter(({ kind }) => kind === 'repartition' || kind === 'sink')
-      .map((node) => application.names.of(node))
-      .filter((topic) => read.includes(topic));
-    const topics = new Set(written);
-    if (topics.size === 0) return 'none';
-    const [topic] = topics;
-    const isOrdered = topics.size === 1 && application.names.partitions(topic!) === 1;
-    return isOrdered ? 'one partition' : 'many';
   }
 
   /** Records done that no step has committed. */
@@ -287,6 +274,17 @@ export class DrivenTask {
       committedFrom(plan.inputs, this.#offsets),
     );
   }
+}
+
+function feedsOf(plan: TaskPlan, application: ApplicationPlan): DrivenTask['feeds'] {
+  const { names, inputTopics } = application;
+  const written = application
+    .subTopologyOf(plan.id)
+    .nodes.filter(({ kind }) => kind === 'repartition' || kind === 'sink')
+    .map((node) => names.of(node));
+  const [first, ...others] = new Set(written.filter((topic) => inputTopics.includes(topic)));
+  if (first === undefined) return 'none';
+  return others.length === 0 && names.partitions(first) === 1 ? 'one partition' : 'many';
 }
 
 async function* once<T>(item: T): AsyncGenerator<T> {

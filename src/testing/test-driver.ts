@@ -7,16 +7,17 @@ import { asEscapementError, EscapementError } from '../errors.ts';
 import type { Header } from '../kafka/records/headers.ts';
 import { murmur2, partitionOf } from '../kafka/records/murmur2.ts';
 import { systemPorts } from '../ports.ts';
-import {
-  type ApplicationPlan,
-  planOver,
-  startSerdes,
-  topicsOfUser,
-} from '../runtime/application-plan.ts';
-import type { SourceNode, Topology } from '../topology/node.ts';
+import { topicsOfUser } from '../runtime/application-plan.ts';
+import type { SourceNode } from '../topology/node.ts';
 import { difference } from './difference.ts';
-import { DRIVER_APPLICATION, Drive, driverOptions } from './drive.ts';
-import { ManualTime } from './manual-time.ts';
+import {
+  applicationOf,
+  type Driven,
+  drivenOf,
+  type TestDriverOptions,
+  unknownTopic,
+  wholeNumber,
+} from './driven.ts';
 import type { TimedRecord } from './marbles.ts';
 import { type Pattern, patterns } from './patterns.ts';
 import { type Deed, Replay } from './replay.ts';
@@ -24,24 +25,6 @@ import { encoded, prepared, type TopicSerdes } from './serde-bytes.ts';
 import { TestOutput } from './test-output.ts';
 import { type StoresOf, TestKeyValueStore, TestWindowStore } from './test-store.ts';
 import type { LoggedRecord } from './topic-logs.ts';
-
-export interface TestDriverOptions {
-  /** Makes the topology; called once more for every replay, which shares no objects with the test. */
-  readonly topology: () => Topology | { build(): Topology };
-  /** Partitions by topic, of inputs, outputs and dead-letter topics. Default: 1 each. */
-  readonly partitions?: Readonly<Record<string, number>>;
-  /**
-   * `on` (default): `close` replays the test under many commit and crash patterns, each of which must
-   * leave the same records and the same state.
-   */
-  readonly replay?: 'on' | 'off';
-  /** Random patterns beside the fixed ones. Default 5. */
-  readonly replays?: number;
-  /** Of the random patterns. Default 1. */
-  readonly seed?: number;
-  /** Wall clock at the start, epoch milliseconds. Default 0. It moves by `advance` alone. */
-  readonly startMs?: number;
-}
 
 export interface PipeOptions {
   /** Event time in epoch milliseconds. Default: the driver's wall clock. */
@@ -53,13 +36,6 @@ export interface PipeOptions {
 
 /** Real time after which work that is under way counts as stuck. */
 const IDLE_LIMIT_MS = 5_000;
-
-interface Driven {
-  readonly topology: Topology;
-  readonly application: ApplicationPlan;
-  readonly time: ManualTime;
-  readonly drive: Drive;
-}
 
 export class TestDriver {
   readonly #options: TestDriverOptions;
@@ -285,34 +261,6 @@ export class TestDriver {
   }
 }
 
-async function drivenOf(options: TestDriverOptions): Promise<Driven> {
-  const topology = built(options);
-  const application = await applicationOf(options, topology);
-  const time = new ManualTime(options.startMs ?? 0);
-  const drive = new Drive({ application, options: driverOptions(), ports: time.ports(1) });
-  return { topology, application, time, drive };
-}
-
-function built({ topology }: TestDriverOptions): Topology {
-  const made = topology();
-  return 'build' in made ? made.build() : made;
-}
-
-async function applicationOf(
-  options: TestDriverOptions,
-  topology = built(options),
-): Promise<ApplicationPlan> {
-  const partitions = new Map<string, number>();
-  for (const topic of topicsOfUser(topology)) partitions.set(topic, 1);
-  for (const [topic, count] of Object.entries(options.partitions ?? {})) {
-    if (!partitions.has(topic)) throw unknownTopic(topic, [...partitions.keys()]);
-    wholeNumber(`partitions of '${topic}'`, count, 1);
-    partitions.set(topic, count);
-  }
-  const schemas = await startSerdes(topology);
-  return planOver(topology, DRIVER_APPLICATION, partitions, schemas);
-}
-
 /** Throws `TEST_DRIVER_BUSY` when so much real time has passed since then that nothing will come. */
 function patience(since: number): void {
   if (systemPorts.clock.monotonic() - since > IDLE_LIMIT_MS) throw stuck();
@@ -322,17 +270,6 @@ export interface TestInput<K, V> {
   /** Pipes records one after the other, each at its event time. */
   pipeAll(records: Iterable<TimedRecord<K, V>>): void;
   pipe(key: K | null, value: V | null, options?: PipeOptions): void;
-}
-
-function wholeNumber(what: string, value: number, least: number): void {
-  if (Number.isSafeInteger(value) && value >= least) return;
-  const text = `${what}: ${value} is no whole number of at least ${least}.`;
-  throw new EscapementError('OPTION_INVALID', text);
-}
-
-function unknownTopic(topic: string, known: readonly string[]): EscapementError {
-  const text = `The topology does not use the topic '${topic}'; it has ${known.join(', ')}.`;
-  return new EscapementError('OPTION_INVALID', text, { at: { topic } });
 }
 
 function stuck(): EscapementError {
