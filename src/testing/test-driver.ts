@@ -40,8 +40,10 @@ const IDLE_LIMIT_MS = 5_000;
 export class TestDriver {
   readonly #options: TestDriverOptions;
   readonly #driven: Driven;
-  /** What the test did; null after something failed: a failure is not replayed. */
-  #deeds: Deed[] | null = [];
+  /** What the test did. */
+  readonly #deeds: Deed[] = [];
+  /** What stopped a task: as an instance, the driver works no more, and the test is not replayed. */
+  #failure: EscapementError | null = null;
   #isClosed = false;
 
   /** Schemas that inputs write, to be looked up. */
@@ -66,7 +68,8 @@ export class TestDriver {
 
   /**
    * An input topic. `pipe` returns when the record is processed and committed, unless asynchronous
-   * work is under way (`idle`), and throws what stops the task.
+   * work is under way (`idle`), and throws what stops the task. After that, as an instance would have
+   * stopped, it throws the same again, and what was committed before can be read.
    */
   input<K, V>(topic: string, serdes: TopicSerdes<K, V>): TestInput<K, V> {
     const source = this.#sourceOf(topic);
@@ -152,7 +155,7 @@ export class TestDriver {
    * `TEST_DRIVER_BUSY` when work does not end within 5 s of real time.
    */
   async idle(): Promise<void> {
-    this.#deeds?.push({ kind: 'idle' });
+    this.#deeds.push({ kind: 'idle' });
     const since = systemPorts.clock.monotonic();
     for (const start of this.#starts) await start();
     for (this.#run(); !this.#driven.drive.isDone; this.#run()) {
@@ -165,7 +168,7 @@ export class TestDriver {
   /** Moves the wall clock by 0 ms or more; time limits that pass meanwhile expire. */
   advance(ms: number): void {
     wholeNumber('advance', ms, 0);
-    this.#deeds?.push({ kind: 'advance', ms });
+    this.#deeds.push({ kind: 'advance', ms });
     this.#driven.time.advance(ms);
     this.#run();
   }
@@ -176,10 +179,10 @@ export class TestDriver {
    */
   async close(): Promise<void> {
     if (this.#isClosed) return;
-    if (this.#deeds !== null) await this.idle();
+    if (this.#failure === null) await this.idle();
     this.#isClosed = true;
     this.#driven.drive.release();
-    if (this.#deeds === null || this.#options.replay === 'off') return;
+    if (this.#failure !== null || this.#options.replay === 'off') return;
     const { seed = 1, replays = 5 } = this.#options;
     for (const pattern of patterns(seed, replays)) await this.#replay(pattern, this.#deeds);
   }
@@ -215,17 +218,18 @@ export class TestDriver {
 
   #pipe(record: LoggedRecord): void {
     if (this.#isClosed) throw new EscapementError('CLOSED', 'The test driver was closed.');
-    this.#deeds?.push({ kind: 'pipe', record });
+    this.#deeds.push({ kind: 'pipe', record });
     this.#driven.drive.logs.append(record);
     this.#run();
   }
 
   #run(): void {
+    if (this.#failure !== null) throw this.#failure;
     try {
       this.#driven.drive.run();
     } catch (cause) {
-      this.#deeds = null;
-      throw cause;
+      this.#failure = asEscapementError(cause);
+      throw this.#failure;
     }
   }
 
@@ -245,7 +249,7 @@ export class TestDriver {
   }
 
   #assertIdle(): void {
-    if (!this.#driven.drive.isDone) throw stuck();
+    if (this.#failure === null && !this.#driven.drive.isDone) throw stuck();
   }
 
   #sourceOf(topic: string): SourceNode {

@@ -248,24 +248,28 @@ test.each([
   );
 });
 
-test('what a record does to its task is thrown where it is piped', async () => {
+test('what stops a task is thrown where the record is piped, and from then on', async () => {
   const failing = () => {
     const app = topology('failing');
     app.stream('in', texts).pipe(
-      mapValues((): string => {
-        throw new Error('no');
+      mapValues((value) => {
+        if (value === 'bad') throw new Error('no');
+        return value;
       }),
       to('out', texts),
     );
     return app;
   };
   const driver = await TestDriver.start({ topology: failing });
-  expect(() => driver.input('in', texts).pipe('k', 'v')).toThrow(
-    expect.objectContaining({
-      code: 'RECORD_FAILED',
-      at: expect.objectContaining({ topic: 'in' }),
-    }),
-  );
+  const input = driver.input('in', texts);
+  input.pipe('k', 'good');
+  const thrown = expect.objectContaining({
+    code: 'RECORD_FAILED',
+    at: expect.objectContaining({ topic: 'in', offset: 1 }),
+  });
+  expect(() => input.pipe('k', 'bad')).toThrow(thrown);
+  expect(() => input.pipe('k', 'good')).toThrow(thrown);
+  expect(driver.output('out', texts).readValues()).toEqual(['good']);
   await driver.close();
 });
 
