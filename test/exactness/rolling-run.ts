@@ -110,7 +110,10 @@ export class RollingRun {
     await this.#producer.connect();
     for (let i = 0; i < instances; i++) await this.#start(`i${i}`);
     await this.balanced();
-    // Who had what before is not the restarts' doing.
+    this.#loading = true;
+    this.#load = this.#keepWriting();
+    await this.committing();
+    // Who had what before is not the restarts' doing, nor is the last JoinGroup of the beginning.
     this.stays.splice(0);
     for (const process of this.#alive) {
       const { name, tasks, wire, started } = process;
@@ -119,9 +122,6 @@ export class RollingRun {
       started.splice(0);
       process.taken = 0;
     }
-    this.#loading = true;
-    this.#load = this.#keepWriting();
-    await this.committing();
   }
 
   /** Stops each instance in turn and starts it again, waiting until the group is whole. */
