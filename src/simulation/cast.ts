@@ -57,7 +57,6 @@ export class Cast {
   readonly violations: string[] = [];
   readonly #options: CastOptions;
   #state: 'playing' | 'closing' = 'playing';
-  #starts = 0;
 
   constructor(options: CastOptions) {
     const { prefix, size, random } = options;
@@ -69,11 +68,6 @@ export class Cast {
       instance: null,
       incarnation: 0,
     }));
-  }
-
-  /** Processes started so far. */
-  get starts(): number {
-    return this.#starts;
   }
 
   start(): void {
@@ -116,7 +110,6 @@ export class Cast {
     if (this.#state === 'closing') return;
     const { time, random, topology, transport, options, log, note } = this.#options;
     slot.incarnation += 1;
-    this.#starts += 1;
     const name = `${slot.name}.${slot.incarnation}`;
     const process = new SimulatedProcess(name, time, random.fork(name));
     slot.process = process;

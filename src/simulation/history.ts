@@ -10,7 +10,6 @@ const PRIME = 0x01000193;
 export class History {
   readonly #lines: string[] | null;
   #hash = OFFSET_BASIS;
-  #entries = 0;
 
   /** `kept` keeps the lines; `hashed` only their hash, which is much less memory. */
   constructor(lines: 'kept' | 'hashed' = 'hashed') {
@@ -22,16 +21,11 @@ export class History {
     return (this.#hash >>> 0).toString(16).padStart(8, '0');
   }
 
-  get entries(): number {
-    return this.#entries;
-  }
-
   get lines(): readonly string[] {
     return this.#lines ?? [];
   }
 
   note(atMs: number, who: string, what: string, bytes?: Buffer): void {
-    this.#entries += 1;
     const line = `${atMs.toFixed(3)} ${who} ${what}`;
     let hash = this.#hash;
     for (let at = 0; at < line.length; at++) {
