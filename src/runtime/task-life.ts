@@ -11,6 +11,7 @@ import type { Options } from '../config/options.ts';
 import { asEscapementError, EscapementError } from '../errors.ts';
 import type { Cluster } from '../kafka/cluster/cluster.ts';
 import type { Fetcher } from '../kafka/fetch/fetcher.ts';
+import { isOutOfRange } from '../kafka/fetch/partition-feed.ts';
 import { TransactionalSession } from '../kafka/producer/session.ts';
 import type { TopicPartition } from '../kafka/topic-partition.ts';
 import type { Ports } from '../ports.ts';
@@ -95,9 +96,15 @@ export class TaskLife {
   work(deadline: number): 'worked' | 'idle' {
     if (this.#state !== 'running') return 'idle';
     const task = this.#task!;
-    const worked = task.process(deadline);
-    if (task.failure !== null) void this.#recover(task, task.failure);
-    return worked;
+    try {
+      const worked = task.process(deadline);
+      if (task.failure !== null) void this.#recover(task, task.failure);
+      return worked;
+    } catch (cause) {
+      if (!isOutOfRange(cause)) throw cause;
+      void this.#proveGap(cause);
+      return 'idle';
+    }
   }
 
   commitIfDue(now: number): number {
@@ -203,6 +210,25 @@ export class TaskLife {
       },
       committed,
     );
+  }
+
+  /**
+   * The log has nothing where the task was to go on reading. Of a task that is ours those records are
+   * lost, and the instance stops. We may have stood still, though, or waited for the answer to a
+   * JoinGroup, while another owner read on and purged what it had read: then the task alone ends.
+   */
+  async #proveGap(error: EscapementError): Promise<void> {
+    this.#state = 'recovering';
+    const { group, plan, failed, log } = this.#parts;
+    const { generation } = group;
+    log.warn({ task: this.id, code: error.code, reason: error.message }, 'position out of the log');
+    await this.#untilDone(async () => {
+      await stillOwner({ plan: plan.task(this.id), group }, generation);
+      if (!this.#isOpen) return;
+      // What was processed before the gap is committed as the instance stops.
+      this.#state = 'running';
+      failed(error);
+    });
   }
 
   /** What became of the failed step, by the step id that is found once the old epoch is fenced. */

@@ -41,14 +41,12 @@ const RESTART_MS = [10, 3_000] as const;
 
 /**
  * Reasons to end by which a process under faults does nothing wrong: it could not reach the cluster
- * when it started; another process, or a late request of its own, took its static membership; or it
- * stood still until its successor had purged what it was about to read from a repartition topic.
+ * when it started, or another process, or a late request of its own, took its static membership.
  */
 const MAY_END_A_PROCESS: ReadonlySet<string> = new Set([
   'CONNECTION_FAILED',
   'REQUEST_FATE_UNKNOWN',
   'INSTANCE_FENCED',
-  'OFFSET_OUT_OF_RANGE',
 ]);
 
 export class Cast {

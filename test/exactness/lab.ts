@@ -7,6 +7,7 @@ import { brokerTransport } from '../../src/broker/in-process.ts';
 import type { BrokerOptions } from '../../src/broker/options.ts';
 import { type Listener, listen } from '../../src/broker/tcp.ts';
 import { count, long, string, to, topology } from '../../src/index.ts';
+import { deleteRecords } from '../../src/kafka/protocol/delete-records.ts';
 import { type Ports, systemPorts } from '../../src/ports.ts';
 import { type Application, type RunOptions, run } from '../../src/run.ts';
 import type { Topology } from '../../src/topology/node.ts';
@@ -108,6 +109,12 @@ export class Lab {
       const { errorCode } = client.produce(topic, partition, { values, key, timestamp });
       if (errorCode !== 0) throw new Error(`produce to ${topic}: error ${errorCode}`);
     }
+  }
+
+  /** Deletes what is below the offset. */
+  truncate(topic: string, offset: number): void {
+    const topics = [{ name: topic, partitions: [{ partitionIndex: 0, offset }] }];
+    this.client.ask(deleteRecords, 2, { topics, timeoutMs: 1_000 });
   }
 
   #clientOf(node: number): Client {

@@ -1,7 +1,6 @@
 /** An application whose committed position retention has removed: it stops, or goes on and says so. */
 import { afterEach, expect, it } from 'vitest';
 import { string, to, topology } from '../../src/index.ts';
-import { deleteRecords } from '../../src/kafka/protocol/delete-records.ts';
 import type { RuntimeListener } from '../../src/runtime/listener.ts';
 import { asText, Lab, type Row, text, until } from './lab.ts';
 
@@ -28,8 +27,7 @@ async function truncated(): Promise<void> {
   lab.write('in', [row('b')]);
   lab.write('in', [row('c')]);
   lab.write('in', [row('d')]);
-  const topics = [{ name: 'in', partitions: [{ partitionIndex: 0, offset: 3 }] }];
-  lab.client.ask(deleteRecords, 2, { topics, timeoutMs: 1_000 });
+  lab.truncate('in', 3);
 }
 
 it('an instance stops with the place of records that retention took from it', async () => {

@@ -5,7 +5,9 @@
 import { describe, expect, test } from 'vitest';
 import { decodeResponse } from '../../src/kafka/protocol/codec.ts';
 import { KafkaErrorCode } from '../../src/kafka/protocol/error-codes.ts';
+import { fetch } from '../../src/kafka/protocol/fetch.ts';
 import { initProducerId } from '../../src/kafka/protocol/init-producer-id.ts';
+import { joinGroup } from '../../src/kafka/protocol/join-group.ts';
 import { txnOffsetCommit } from '../../src/kafka/protocol/txn-offset-commit.ts';
 import { counting, folded, Lab, type Row, until } from './lab.ts';
 import { STEP } from './step-apis.ts';
@@ -106,6 +108,43 @@ async function refuseByGroup(lab: Lab): Promise<void> {
   expect(await lab.counts()).toEqual(folded(ROWS));
 }
 
+/**
+ * The answer to a JoinGroup comes so late that the group has given the zombie's task away, and what
+ * it asks for next was read by its successor and purged.
+ */
+async function readPurged(lab: Lab): Promise<void> {
+  const zombie = lab.wire();
+  const application = await lab.start(counting(), zombie, ZOMBIE);
+  lab.write('in', ROWS);
+  await lab.reached(ROWS.length);
+  const [fetches, joined] = [new Hold(), new Hold()];
+  zombie.between = (passage, pass) => {
+    const { lane, apiKey } = passage.request;
+    if (apiKey === joinGroup.key) return joined.answers(passage, pass);
+    return lane === 'fetch' || lane === 'read' ? fetches.requests(passage, pass) : pass();
+  };
+  await until(
+    () => fetches.waiting > 0,
+    () => 'the zombie was not cut off',
+  );
+  const successor = await lab.start(counting(), lab.wire(), { ...SUCCESSOR, onClose: 'leave' });
+  lab.write('in', ROWS);
+  await lab.reached(2 * ROWS.length);
+  lab.truncate('in', 2 * ROWS.length);
+  const refused = zombie.sent(fetch).at(-1)!;
+  fetches.open();
+  await until(
+    () => refused.answeredAt > 0,
+    () => 'the zombie was not told what is gone',
+  );
+  expect(joined.waiting).toBe(1);
+  joined.open();
+  await successor.stop();
+  lab.write('in', ROWS);
+  await Promise.race([lab.reached(3 * ROWS.length), application.stopped()]);
+  expect(await lab.counts()).toEqual(folded([...ROWS, ...ROWS, ...ROWS]));
+}
+
 describe.concurrent.each([1, 2] as const)('a zombie on transactions v%i', (version) => {
   for (const { name, key } of STEP[version]) {
     test(`commits nothing when what it sent from ${name} on comes late`, () =>
@@ -116,4 +155,7 @@ describe.concurrent.each([1, 2] as const)('a zombie on transactions v%i', (versi
 
   test('has its offsets refused by the group before its transactional id is fenced', () =>
     within(version, refuseByGroup));
+
+  test('that finds its next record purged asks the group before it takes it for lost', () =>
+    within(version, readPurged));
 });

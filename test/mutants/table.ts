@@ -152,6 +152,16 @@ export const MUTANTS: readonly Mutant[] = [
     kills: 'has its offsets refused by the group before its transactional id is fenced',
   },
   {
+    name: 'gap-believed-by-a-zombie',
+    file: 'src/runtime/task-life.ts',
+    find: `      await stillOwner({ plan: plan.task(this.id), group }, generation);
+      if (!this.#isOpen) return;
+      // What was processed`,
+    replace: `      // What was processed`,
+    tests: ZOMBIE,
+    kills: 'that finds its next record purged asks the group before it takes it for lost',
+  },
+  {
     name: 'transactional-id-of-the-process',
     file: 'src/runtime/task-life.ts',
     find: 'withDash(parts.id)}`,',

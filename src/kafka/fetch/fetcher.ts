@@ -25,8 +25,8 @@ import { DECOMPRESSED_BYTES_MAX } from '../records/codecs.ts';
 import { endOffsets } from './end-offsets.ts';
 import { FetchBudget } from './fetch-budget.ts';
 import type { Isolation } from './fetch-request.ts';
-import { isOutOfRange, NodePoller, type PollerOptions } from './node-poller.ts';
-import { Feed, type OutOfRange, type PartitionFeed } from './partition-feed.ts';
+import { NodePoller, type PollerOptions } from './node-poller.ts';
+import { Feed, isOutOfRange, type OutOfRange, type PartitionFeed } from './partition-feed.ts';
 
 export type { OutOfRange, PartitionFeed } from './partition-feed.ts';
 

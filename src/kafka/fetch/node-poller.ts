@@ -24,7 +24,7 @@ import {
   type Isolation,
   sendFetch,
 } from './fetch-request.ts';
-import type { Feed } from './partition-feed.ts';
+import { type Feed, isOutOfRange } from './partition-feed.ts';
 
 /** Between short polls that bring nothing. */
 const SHORT_POLL_PAUSE_MS = 20;
@@ -256,11 +256,6 @@ export class NodePoller {
     feed.state = 'homing';
     this.#options.displaced(feed, error);
   }
-}
-
-/** A follower may be behind the position; only what the leader says of it counts. */
-export function isOutOfRange(error: unknown): error is EscapementError {
-  return error instanceof EscapementError && error.code === 'OFFSET_OUT_OF_RANGE';
 }
 
 function isCorrupt(error: unknown): error is EscapementError {

@@ -8,7 +8,7 @@
  * I3. After an error a feed gets no more chunks; those that arrived before it can still be taken.
  * I4. Chunks without records do not pile up: what waits is bounded by its bytes alone.
  */
-import type { EscapementError } from '../../errors.ts';
+import { EscapementError } from '../../errors.ts';
 import type { FetchedRecords } from '../records/parse-fetched.ts';
 
 export interface PartitionFeed {
@@ -32,6 +32,11 @@ export interface PartitionFeed {
  * nowhere (`fail`).
  */
 export type OutOfRange = 'earliest' | 'latest' | 'fail';
+
+/** The position is not in the log, says the leader, or a follower that may itself be behind. */
+export function isOutOfRange(error: unknown): error is EscapementError {
+  return error instanceof EscapementError && error.code === 'OFFSET_OUT_OF_RANGE';
+}
 
 export interface FeedOptions {
   readonly topic: string;
