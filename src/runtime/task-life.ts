@@ -102,7 +102,7 @@ export class TaskLife {
       return worked;
     } catch (cause) {
       if (!isOutOfRange(cause)) throw cause;
-      void this.#proveGap(cause);
+      void this.#stopIfOurs(cause);
       return 'idle';
     }
   }
@@ -213,22 +213,28 @@ export class TaskLife {
   }
 
   /**
-   * The log has nothing where the task was to go on reading. Of a task that is ours those records are
-   * lost, and the instance stops. We may have stood still, though, or waited for the answer to a
-   * JoinGroup, while another owner read on and purged what it had read: then the task alone ends.
+   * Stops the instance because of what the log or the group holds: if the task is ours. Had we stood
+   * still, or waited long for the answer to a JoinGroup, another owner may have gone on there, and
+   * what we found is of its making: what it has read is purged, or its transaction is open.
    */
-  async #proveGap(error: EscapementError): Promise<void> {
-    this.#state = 'recovering';
+  async #stopIfOurs(error: EscapementError): Promise<void> {
     const { group, plan, failed, log } = this.#parts;
     const { generation } = group;
-    log.warn({ task: this.id, code: error.code, reason: error.message }, 'position out of the log');
-    await this.#untilDone(async () => {
-      await stillOwner({ plan: plan.task(this.id), group }, generation);
-      if (!this.#isOpen) return;
-      // What was processed before the gap is committed as the instance stops.
-      this.#state = 'running';
-      failed(error);
-    });
+    const state = this.#state;
+    if (state === 'running') this.#state = 'recovering';
+    log.warn({ task: this.id, code: error.code, reason: error.message }, 'task cannot go on');
+    const reason = await stillOwner({ plan: plan.task(this.id), group }, generation).then(
+      () => error,
+      asEscapementError,
+    );
+    if (!this.#isOpen) return;
+    if (this.#decisionOn(reason) === 'lost') {
+      this.#dropLost(reason);
+      return;
+    }
+    // What a running task has processed is committed as the instance stops.
+    this.#state = state;
+    failed(reason);
   }
 
   /** What became of the failed step, by the step id that is found once the old epoch is fenced. */
@@ -293,23 +299,24 @@ export class TaskLife {
   #mayRecover(task: Task | null, error: EscapementError): boolean {
     switch (this.#decisionOn(error)) {
       case 'lost':
-        this.#parts.log.info(
-          { task: this.id, code: error.code, reason: error.message },
-          'task lost',
-        );
-        this.drop('lost');
+        this.#dropLost(error);
         return false;
       case 'record':
         this.#parts.failed(this.#refusedStep(error));
         return false;
       case 'stop':
-        this.#parts.failed(error);
+        void this.#stopIfOurs(error);
         return false;
       case 'fenced':
         return this.#countFence(task, error);
       default:
         return true;
     }
+  }
+
+  #dropLost({ code, message }: EscapementError): void {
+    this.#parts.log.info({ task: this.id, code, reason: message }, 'task lost');
+    this.drop('lost');
   }
 
   /**

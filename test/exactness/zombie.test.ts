@@ -8,10 +8,11 @@ import { KafkaErrorCode } from '../../src/kafka/protocol/error-codes.ts';
 import { fetch } from '../../src/kafka/protocol/fetch.ts';
 import { initProducerId } from '../../src/kafka/protocol/init-producer-id.ts';
 import { joinGroup } from '../../src/kafka/protocol/join-group.ts';
+import { syncGroup } from '../../src/kafka/protocol/sync-group.ts';
 import { txnOffsetCommit } from '../../src/kafka/protocol/txn-offset-commit.ts';
 import { counting, folded, Lab, type Row, until } from './lab.ts';
 import { STEP } from './step-apis.ts';
-import { Hold, type Wire } from './wire.ts';
+import { type Between, Hold, type Wire } from './wire.ts';
 
 const ROWS: readonly Row[] = [
   ['a', 'x'],
@@ -57,7 +58,10 @@ async function haunt(lab: Lab, key: number, what: 'requests' | 'answers'): Promi
   const successor = lab.wire();
   await lab.start(counting(), successor, SUCCESSOR);
   await lab.reached(2 * ROWS.length);
-  expect(successor.sent(initProducerId).length).toBeGreaterThan(0);
+  await until(
+    () => successor.sent(initProducerId).length > 0,
+    () => 'the successor did not take over',
+  );
   hold.open();
   lab.write('in', ROWS);
   await lab.reached(3 * ROWS.length);
@@ -110,39 +114,46 @@ async function refuseByGroup(lab: Lab): Promise<void> {
 
 /**
  * The answer to a JoinGroup comes so late that the group has given the zombie's task away, and what
- * it asks for next was read by its successor and purged.
+ * it sees of its partitions from a point on is of its successor's making.
  */
-async function readPurged(lab: Lab): Promise<void> {
+async function overtaken(lab: Lab, when: 'running' | 'assigning'): Promise<void> {
+  const [reads, joined] = [new Hold(), new Hold()];
   const zombie = lab.wire();
-  const application = await lab.start(counting(), zombie, ZOMBIE);
-  lab.write('in', ROWS);
-  await lab.reached(ROWS.length);
-  const [fetches, joined] = [new Hold(), new Hold()];
-  zombie.between = (passage, pass) => {
+  const cut: Between = (passage, pass) => {
     const { lane, apiKey } = passage.request;
-    if (apiKey === joinGroup.key) return joined.answers(passage, pass);
-    return lane === 'fetch' || lane === 'read' ? fetches.requests(passage, pass) : pass();
+    if (apiKey === joinGroup.key && hasJoined(zombie)) return joined.answers(passage, pass);
+    return lane === 'fetch' || lane === 'read' ? reads.requests(passage, pass) : pass();
   };
+  if (when === 'assigning') zombie.between = cut;
+  const application = await lab.start(counting(), zombie, ZOMBIE);
+  const before = when === 'running' ? ROWS : [];
+  lab.write('in', before);
+  if (when === 'running') await lab.reached(ROWS.length);
+  zombie.between = cut;
   await until(
-    () => fetches.waiting > 0,
+    () => reads.waiting > 0,
     () => 'the zombie was not cut off',
   );
   const successor = await lab.start(counting(), lab.wire(), { ...SUCCESSOR, onClose: 'leave' });
   lab.write('in', ROWS);
-  await lab.reached(2 * ROWS.length);
-  lab.truncate('in', 2 * ROWS.length);
-  const refused = zombie.sent(fetch).at(-1)!;
-  fetches.open();
+  await lab.reached(before.length + ROWS.length);
+  lab.truncate('in', before.length + ROWS.length);
+  const late = zombie.sent(fetch).at(-1)!;
+  reads.open();
   await until(
-    () => refused.answeredAt > 0,
-    () => 'the zombie was not told what is gone',
+    () => late.answeredAt > 0,
+    () => 'the zombie saw nothing of its successor',
   );
   expect(joined.waiting).toBe(1);
   joined.open();
   await successor.stop();
   lab.write('in', ROWS);
-  await Promise.race([lab.reached(3 * ROWS.length), application.stopped()]);
-  expect(await lab.counts()).toEqual(folded([...ROWS, ...ROWS, ...ROWS]));
+  await Promise.race([lab.reached(before.length + 2 * ROWS.length), application.stopped()]);
+  expect(await lab.counts()).toEqual(folded([...before, ...ROWS, ...ROWS]));
+}
+
+function hasJoined(wire: Wire): boolean {
+  return wire.sent(syncGroup).length > 0;
 }
 
 describe.concurrent.each([1, 2] as const)('a zombie on transactions v%i', (version) => {
@@ -157,5 +168,8 @@ describe.concurrent.each([1, 2] as const)('a zombie on transactions v%i', (versi
     within(version, refuseByGroup));
 
   test('that finds its next record purged asks the group before it takes it for lost', () =>
-    within(version, readPurged));
+    within(version, (lab) => overtaken(lab, 'running')));
+
+  test('that finds state where it knows no offset asks the group before it takes it for lost', () =>
+    within(version, (lab) => overtaken(lab, 'assigning')));
 });

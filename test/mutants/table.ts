@@ -154,10 +154,11 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'gap-believed-by-a-zombie',
     file: 'src/runtime/task-life.ts',
-    find: `      await stillOwner({ plan: plan.task(this.id), group }, generation);
-      if (!this.#isOpen) return;
-      // What was processed`,
-    replace: `      // What was processed`,
+    find: `    const reason = await stillOwner({ plan: plan.task(this.id), group }, generation).then(
+      () => error,
+      asEscapementError,
+    );`,
+    replace: `    const reason = error;`,
     tests: ZOMBIE,
     kills: 'that finds its next record purged asks the group before it takes it for lost',
   },
