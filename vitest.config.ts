@@ -4,10 +4,11 @@ import { mutantPlugin } from './test/mutants/plugin.ts';
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
-// Both public doors lead to the sources, so tests and topologies run without a build.
+// The public doors lead to the sources, so tests and topologies run without a build.
 const alias = [
   { find: /^escapement$/, replacement: here('./src/index.ts') },
   { find: /^escapement\/testing$/, replacement: here('./src/testing.ts') },
+  { find: /^escapement\/testing\/laws$/, replacement: here('./src/testing-laws.ts') },
 ];
 
 const realParts = ['test/integration/**/*.test.ts', 'test/conformance/**/*.test.ts'];

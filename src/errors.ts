@@ -59,6 +59,11 @@ export const ERRORS = {
     decision: 'stop',
     mend: 'The message names the pattern and the first record; look for state outside the stores.',
   },
+  LAW_BROKEN: {
+    meaning: 'A law of `checkLaws` does not hold for a topology.',
+    decision: 'stop',
+    mend: 'The message names the law, the least input that breaks it, and how to run that again.',
+  },
   TEST_DRIVER_BUSY: {
     meaning: 'A `TestDriver` was read while asynchronous work of its topology was under way.',
     decision: 'stop',

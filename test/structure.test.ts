@@ -44,7 +44,7 @@ describe('the house', () => {
     ['keeps the import table', importTable],
     ['has no import cycle', cycles],
     ['imports each package where its room is', packageImports],
-    ['has two doors and no inner barrel', doors],
+    ['has three doors and no inner barrel', doors],
     ['lets topologies in through the doors only', topologyImports],
     ['takes time, randomness, output and environment through its ports', bannedWords],
     ['names files after what they own', fileNames],
@@ -56,9 +56,9 @@ describe('the house', () => {
 });
 
 const PACKAGE = JSON.stringify({
-  exports: { '.': {}, './testing': {} },
+  exports: { '.': {}, './testing': {}, './testing/laws': {} },
   dependencies: { kafkajs: '2.2.4', avsc: '~5.7.9' },
-  peerDependencies: { rxjs: '^7.8.2' },
+  peerDependencies: { rxjs: '^7.8.2', 'fast-check': '^4.10.0' },
 });
 
 const map = (files: Record<string, string>): FileMap =>
@@ -178,6 +178,12 @@ const violations: [(files: FileMap) => string[], string, Record<string, string>,
   ],
   [
     packageImports,
+    'fast-check in the driver, which all tests load',
+    { 'src/testing/a.ts': "import fc from 'fast-check';" },
+    'fast-check is imported by src/laws only',
+  ],
+  [
+    packageImports,
     'files read in state',
     { 'src/state/a.ts': "import { readFileSync } from 'node:fs';" },
     'node:fs',
@@ -190,9 +196,9 @@ const violations: [(files: FileMap) => string[], string, Record<string, string>,
   ],
   [
     doors,
-    'a third door',
-    { 'package.json': '{"exports":{".":{},"./testing":{},"./broker":{}}}' },
-    'the doors are . and ./testing',
+    'a door that nobody knows',
+    { 'package.json': '{"exports":{".":{},"./testing":{},"./testing/laws":{},"./broker":{}}}' },
+    'the doors are ., ./testing, ./testing/laws',
   ],
   [
     doors,

@@ -43,58 +43,81 @@ export function compactSchema(schema: string | AvroSchema): string {
   return JSON.stringify(typeof schema === 'string' ? parseSchema(schema) : schema);
 }
 
-/** The schema without everything that its bytes do not depend on, names made valid and full. */
-export function normalForm(schema: AvroSchema): AvroSchema {
-  return normalise(schema, '');
+/** `meaning`: logical types and the defaults of fields are kept, for those who make up values. */
+type Kept = 'bytes' | 'meaning';
+
+interface Scope {
+  readonly namespace: string;
+  readonly kept: Kept;
 }
 
-function normalise(schema: AvroSchema, namespace: string): AvroSchema {
+/** The schema without everything that its bytes do not depend on, names made valid and full. */
+export function normalForm(schema: AvroSchema, kept: Kept = 'bytes'): AvroSchema {
+  return normalise(schema, { namespace: '', kept });
+}
+
+function normalise(schema: AvroSchema, scope: Scope): AvroSchema {
   if (typeof schema === 'string') {
-    return PRIMITIVES.has(schema) ? schema : fullName(schema, namespace);
+    return PRIMITIVES.has(schema) ? schema : fullName(schema, scope.namespace);
   }
   if (Array.isArray(schema)) {
-    return schema.map((branch: AvroSchema) => normalise(branch, namespace));
+    return schema.map((branch: AvroSchema) => normalise(branch, scope));
   }
   const { type, name } = schema as { readonly type: AvroSchema; readonly name?: string };
   if (typeof type !== 'string') {
     if (type === undefined || type === null) {
       throw new EscapementError('OPTION_INVALID', `a schema has no type: ${excerpt(schema)}`);
     }
-    return normalise(type, namespace);
+    return normalise(type, scope);
   }
-  if (!NAMED.has(type)) return normaliseContainer(schema, type, namespace);
+  if (!NAMED.has(type)) return normaliseContainer(schema, type, scope);
   if (typeof name !== 'string') {
     throw new EscapementError('OPTION_INVALID', `a ${type} has no name: ${excerpt(schema)}`);
   }
-  return normaliseNamed(schema, type, name, namespace);
+  return normaliseNamed(schema, type, name, scope);
 }
 
-function normaliseContainer(schema: AvroSchema, type: string, namespace: string): AvroSchema {
+function normaliseContainer(schema: AvroSchema, type: string, scope: Scope): AvroSchema {
   const { items, values } = schema as { readonly items: AvroSchema; readonly values: AvroSchema };
-  if (type === 'array') return { type, items: normalise(items, namespace) };
-  if (type === 'map') return { type, values: normalise(values, namespace) };
-  return normalise(type, namespace);
+  if (type === 'array') return { type, items: normalise(items, scope) };
+  if (type === 'map') return { type, values: normalise(values, scope) };
+  const logical = logicalType(schema, scope);
+  return 'logicalType' in logical ? { type, ...logical } : normalise(type, scope);
 }
 
-function normaliseNamed(schema: AvroSchema, type: string, name: string, outer: string): AvroSchema {
+function logicalType(schema: AvroSchema, { kept }: Scope): { readonly logicalType?: string } {
+  const { logicalType: name, precision } = schema as { logicalType?: unknown; precision?: unknown };
+  if (kept === 'bytes' || typeof name !== 'string') return {};
+  return { logicalType: name, ...(precision === undefined ? {} : { precision }) };
+}
+
+function normaliseNamed(schema: AvroSchema, type: string, name: string, outer: Scope): AvroSchema {
   const attributes = schema as {
     readonly namespace?: unknown;
-    readonly fields?: readonly { readonly name: string; readonly type: AvroSchema }[];
+    readonly fields?: readonly {
+      readonly name: string;
+      readonly type: AvroSchema;
+      readonly default?: unknown;
+    }[];
     readonly symbols?: unknown;
     readonly size?: unknown;
   };
-  const own = typeof attributes.namespace === 'string' ? attributes.namespace : outer;
+  const own = typeof attributes.namespace === 'string' ? attributes.namespace : outer.namespace;
   const full = fullName(name, own);
   const shape = { type: type === 'error' ? 'record' : type, name: full };
   if (type === 'enum') return { ...shape, symbols: attributes.symbols };
-  if (type === 'fixed') return { ...shape, size: attributes.size };
+  if (type === 'fixed') {
+    return { ...shape, size: attributes.size, ...logicalType(schema, outer) };
+  }
   if (!Array.isArray(attributes.fields)) {
     throw new EscapementError('OPTION_INVALID', `record ${full} has no fields`);
   }
-  const inner = full.includes('.') ? full.slice(0, full.lastIndexOf('.')) : '';
+  const namespace = full.includes('.') ? full.slice(0, full.lastIndexOf('.')) : '';
+  const inner = { ...outer, namespace };
   const fields = attributes.fields.map((field) => ({
     name: field.name,
     type: normalise(field.type, inner),
+    ...(outer.kept === 'meaning' && 'default' in field ? { default: field.default } : {}),
   }));
   return { ...shape, fields };
 }

@@ -505,10 +505,14 @@ function parseOptions(long: LongRepresentation): ParseOptions {
 /** Values of a union stand for themselves where that is unambiguous, else as `{branch: value}`. */
 function union(schema: readonly unknown[], options: ParseOptions): AvroType {
   const branches = schema.map((branch) => Type.forSchema(branch, options));
-  const buckets = new Set(branches.map((branch) => BUCKETS[branch.typeName] ?? branch.typeName));
-  return buckets.size === branches.length
+  return isNatural(branches.map(({ typeName }) => typeName))
     ? new NaturalUnion(branches, options)
     : new TaggedUnion(branches, options);
+}
+
+/** Whether values of a union of these types stand for themselves. */
+export function isNatural(typeNames: readonly string[]): boolean {
+  return new Set(typeNames.map((name) => BUCKETS[name] ?? name)).size === typeNames.length;
 }
 
 /** Types whose values look alike in JavaScript. */

@@ -47,6 +47,8 @@ export interface AvroSerde<T> extends Serde<T> {
   readonly schemas: SchemaPreparation;
   /** The schema in the spelling that is sent to registries. */
   readonly schemaText: string;
+  /** How its longs look in JavaScript. */
+  readonly long: LongRepresentation;
 }
 
 const FRAME_BYTES = 5;
@@ -74,9 +76,9 @@ class ConfluentAvro<T> implements AvroSerde<T>, SchemaPreparation {
   readonly name: string;
   readonly subject: string;
   readonly schemaText: string;
+  readonly long: LongRepresentation;
   readonly #registry: Registry;
   readonly #givenText: string | null;
-  readonly #long: LongRepresentation;
   readonly #clock: Clock;
   readonly #reader: AvroType;
   readonly #writer: AvroType;
@@ -98,10 +100,10 @@ class ConfluentAvro<T> implements AvroSerde<T>, SchemaPreparation {
     this.schemaText = compactSchema(schema);
     this.#givenText = typeof options.schema === 'string' ? options.schema : null;
     this.#registry = options.registry;
-    this.#long = options.long ?? 'number';
+    this.long = options.long ?? 'number';
     this.#clock = options.clock ?? systemPorts.clock;
-    this.#reader = readerType(schema, this.#long);
-    this.#writer = writerType(schema, this.#long);
+    this.#reader = readerType(schema, this.long);
+    this.#writer = writerType(schema, this.long);
     this.#normalText = JSON.stringify(normalForm(schema));
   }
 
@@ -239,7 +241,7 @@ class ConfluentAvro<T> implements AvroSerde<T>, SchemaPreparation {
     try {
       const schema = parseSchema(text);
       const same = JSON.stringify(normalForm(schema)) === this.#normalText;
-      const reader = same ? this.#reader : resolve(this.#reader, writerType(schema, this.#long));
+      const reader = same ? this.#reader : resolve(this.#reader, writerType(schema, this.long));
       return { kind: 'readable', reader };
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message : String(cause);

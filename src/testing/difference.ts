@@ -72,7 +72,8 @@ function same(one: LoggedRecord | undefined, other: LoggedRecord | undefined): b
   );
 }
 
-function shown(topology: Topology, record: LoggedRecord | undefined): string {
+/** A record by the serdes of the node that writes it, else in hexadecimal. */
+export function shown(topology: Topology, record: LoggedRecord | undefined): string {
   if (record === undefined) return 'no record';
   const { topic, key, value, timestampMs } = record;
   const node = topology.nodes.find(

@@ -33,8 +33,19 @@ export interface Pattern {
 
 type Fixed = Omit<Pattern, 'held'> & { readonly held?: Pattern['held'] };
 
-const FIXED: readonly Fixed[] = [
+/** As the test itself: each record in a step of its own. */
+export const EACH_RECORD: Pattern = {
+  name: 'a commit behind every record',
+  turn: () => 'commit',
+  held: () => 'commit',
+  last: 'commit',
+};
+
+const GROUPED: readonly Fixed[] = [
   { name: 'one commit for everything', turn: () => 'go on', last: 'commit' },
+];
+
+const DISTURBED: readonly Fixed[] = [
   { name: 'one step for everything, aborted once', turn: () => 'go on', last: 'abort' },
   {
     name: 'one step for everything, and a crash before its commit',
@@ -70,11 +81,31 @@ const NEW: readonly Turn[] = [
   ...(['hold', 'hold', 'abort', 'answer lost', 'crash', 'crash after commit'] as const),
 ];
 const REDONE: readonly Turn[] = ['go on', 'go on', 'commit'];
+const CALM: readonly Turn[] = ['go on', 'go on', 'commit', 'hold'];
 const HELD: readonly Fate[] = ['commit', 'commit', 'abort', 'answer lost'];
 const LAST: readonly Pattern['last'][] = ['commit', 'abort', 'crash'];
 
 /** The fixed patterns and so many random ones. They hold a state, so they serve one replay. */
 export function patterns(seed: number, random: number): readonly Pattern[] {
+  return [...whole(GROUPED), ...disturbances(seed, random)];
+}
+
+/** Patterns in which nothing fails: only where steps end differs. For one replay each. */
+export function groupings(seed: number, random: number): readonly Pattern[] {
+  const drawn = Array.from({ length: random }, (_, at): Pattern => {
+    const own = new SeededRandom(seed).fork(`grouping ${at}`);
+    return {
+      name: `random commits (seed ${seed}, pattern ${at})`,
+      turn: () => own.pick(CALM),
+      held: () => 'commit',
+      last: 'commit',
+    };
+  });
+  return [...whole(GROUPED), ...drawn];
+}
+
+/** Patterns with aborts, lost answers and crashes. For one replay each. */
+export function disturbances(seed: number, random: number): readonly Pattern[] {
   const drawn = Array.from({ length: random }, (_, at): Pattern => {
     const own = new SeededRandom(seed).fork(`pattern ${at}`);
     return {
@@ -84,5 +115,9 @@ export function patterns(seed: number, random: number): readonly Pattern[] {
       last: own.pick(LAST),
     };
   });
-  return [...FIXED.map((fixed) => ({ held: () => 'commit' as const, ...fixed })), ...drawn];
+  return [...whole(DISTURBED), ...drawn];
+}
+
+function whole(fixed: readonly Fixed[]): readonly Pattern[] {
+  return fixed.map((each) => ({ held: () => 'commit' as const, ...each }));
 }

@@ -1,5 +1,6 @@
 /** Values as a test writes and reads them, through serdes that may need a registry. */
 import { EscapementError } from '../errors.ts';
+import { murmur2, partitionOf } from '../kafka/records/murmur2.ts';
 import type { Serde } from '../serde/serde.ts';
 
 export interface TopicSerdes<K, V> {
@@ -19,6 +20,16 @@ export function encoded<T>(serde: Serde<T>, value: T | null): Buffer | null {
   }
 }
 
+/** The partition that producers choose for an encoded key; 0 for none. */
+export function partitionOfKey(
+  { partitionTrailerBytes = 0 }: Pick<Serde<unknown>, 'partitionTrailerBytes'>,
+  key: Buffer | null,
+  partitions: number,
+): number {
+  if (key === null) return 0;
+  return partitionOf(murmur2(key, 0, key.length - partitionTrailerBytes), partitions);
+}
+
 /** Throws `TEST_DRIVER_BUSY` when the schema of the bytes has not been asked for. */
 export function decoded<T>(serde: Serde<T>, bytes: Buffer | null): T | null {
   if (bytes === null) return null;
@@ -34,11 +45,12 @@ export function decoded<T>(serde: Serde<T>, bytes: Buffer | null): T | null {
 
 /**
  * What is read of a value that was written: for a property test that it is the same. Serdes with a
- * registry need `await serde.schemas.start()` before. Throws `SERDE_FAILED`.
+ * registry need `await serde.schemas.start()` before. Null never meets a serde: it is Kafka's null.
+ * Throws `SERDE_FAILED`.
  */
 export function roundTrip<T>(serde: Serde<T>, value: T): T {
   const bytes = encoded(serde, value);
-  return serde.decode(bytes!, 0, bytes!.length);
+  return bytes === null ? value : serde.decode(bytes, 0, bytes.length);
 }
 
 /** Makes the schemas of all these bytes ready. */

@@ -5,7 +5,6 @@
  */
 import { asEscapementError, EscapementError } from '../errors.ts';
 import type { Header } from '../kafka/records/headers.ts';
-import { murmur2, partitionOf } from '../kafka/records/murmur2.ts';
 import { systemPorts } from '../ports.ts';
 import { topicsOfUser } from '../runtime/application-plan.ts';
 import type { SourceNode } from '../topology/node.ts';
@@ -19,9 +18,10 @@ import {
   wholeNumber,
 } from './driven.ts';
 import type { TimedRecord } from './marbles.ts';
+import { patience, stuck } from './patience.ts';
 import { type Pattern, patterns } from './patterns.ts';
 import { type Deed, Replay } from './replay.ts';
-import { encoded, prepared, type TopicSerdes } from './serde-bytes.ts';
+import { encoded, partitionOfKey, prepared, type TopicSerdes } from './serde-bytes.ts';
 import { TestOutput } from './test-output.ts';
 import { type StoresOf, TestKeyValueStore, TestWindowStore } from './test-store.ts';
 import type { LoggedRecord } from './topic-logs.ts';
@@ -33,9 +33,6 @@ export interface PipeOptions {
   readonly partition?: number;
   readonly headers?: readonly Header[];
 }
-
-/** Real time after which work that is under way counts as stuck. */
-const IDLE_LIMIT_MS = 5_000;
 
 export class TestDriver {
   readonly #options: TestDriverOptions;
@@ -81,10 +78,7 @@ export class TestDriver {
       },
       pipe: (key, value, options = {}) => {
         const bytes = encoded(serdes.key, key);
-        const trailer = serdes.key.partitionTrailerBytes ?? 0;
-        const own =
-          bytes === null ? 0 : partitionOf(murmur2(bytes, 0, bytes.length - trailer), count);
-        const { partition = own } = options;
+        const { partition = partitionOfKey(serdes.key, bytes, count) } = options;
         if (!Number.isInteger(partition) || partition < 0 || partition >= count) {
           const text = `Topic '${topic}' has the partitions 0 to ${count - 1}, not ${partition}.`;
           throw new EscapementError('OPTION_INVALID', text, { at: { topic } });
@@ -265,21 +259,8 @@ export class TestDriver {
   }
 }
 
-/** Throws `TEST_DRIVER_BUSY` when so much real time has passed since then that nothing will come. */
-function patience(since: number): void {
-  if (systemPorts.clock.monotonic() - since > IDLE_LIMIT_MS) throw stuck();
-}
-
 export interface TestInput<K, V> {
   /** Pipes records one after the other, each at its event time. */
   pipeAll(records: Iterable<TimedRecord<K, V>>): void;
   pipe(key: K | null, value: V | null, options?: PipeOptions): void;
-}
-
-function stuck(): EscapementError {
-  return new EscapementError(
-    'TEST_DRIVER_BUSY',
-    'Asynchronous work of the topology is under way: await driver.idle() before reading. If that is ' +
-      'what failed, the work waits for something that does not come; `advance` lets time limits expire.',
-  );
 }
