@@ -250,7 +250,7 @@ class SimulatedRun {
   /** A reader looks at what is committed now and then. */
   #watch(): void {
     this.#time.after(this.#random.between(100, 2_000), () => {
-      for (const view of this.#outsider.topics().flatMap((name) => this.#outsider.views(name))) {
+      for (const view of this.#outsider.topics().flatMap((name) => this.#outsider.latest(name))) {
         this.#reader.read(view, this.#outsider.stableEnd(view.topic, view.partition));
       }
       this.#watch();
@@ -284,7 +284,7 @@ class SimulatedRun {
   /** What has not come to its end. */
   #left(): string[] {
     const unread = this.#inputs()
-      .flatMap((name) => this.#outsider.views(name))
+      .flatMap((name) => this.#outsider.latest(name))
       .flatMap(({ topic, partition, committed, open }) => {
         const last = committed.at(-1)?.offset ?? -1;
         const offset = this.#outsider.committedOffset(topic, partition);
