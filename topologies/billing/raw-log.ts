@@ -5,8 +5,8 @@
  * The billing run is judged by this reader. It asks for everything (read uncommitted), keeps what a
  * producer wrote until that producer's marker comes, and counts what no marker ended.
  */
-import { connect, type Socket } from 'node:net';
 import { firstAnswer } from './bootstrap.ts';
+import { RawConnection } from './raw-connection.ts';
 
 export interface RawRecord {
   readonly partition: number;
@@ -25,11 +25,7 @@ export interface RawPartition {
   readonly open: number;
 }
 
-const API = { fetch: 1, metadata: 3 } as const;
-const FETCH_BYTES = 4 * 1024 * 1024;
-const NOT_LEADER = 6;
 const RETRY_MS = 100;
-const ANSWER_MS_MAX = 10_000;
 const TRIES = 100;
 
 /** Reads every partition of a topic up to the end that it has at the time. `broker`: one or several. */
@@ -55,7 +51,7 @@ async function readPartition(
 }
 
 async function scan(leader: string, topic: string, partition: number): Promise<RawPartition> {
-  const connection = await Connection.to(leader);
+  const connection = await RawConnection.to(leader);
   try {
     const open = new Map<bigint, RawRecord[]>();
     const committed: RawRecord[] = [];
@@ -185,154 +181,11 @@ class VarintReader {
 
 function leadersOf(broker: string, topic: string): Promise<string[]> {
   return firstAnswer(broker, async (address) => {
-    const connection = await Connection.to(address);
+    const connection = await RawConnection.to(address);
     try {
       return await connection.leaders(topic);
     } finally {
       connection.close();
     }
   });
-}
-
-/** One socket, one request at a time: Metadata v1 and Fetch v4. */
-class Connection {
-  readonly #socket: Socket;
-  #received = Buffer.alloc(0);
-  #waiting: { resolve(body: Buffer): void; reject(error: Error): void } | null = null;
-
-  private constructor(socket: Socket) {
-    this.#socket = socket;
-    socket.on('data', (chunk) => this.#take(chunk));
-    socket.on('error', (error) => this.#waiting?.reject(error));
-    socket.setTimeout(ANSWER_MS_MAX, () => socket.destroy());
-    socket.on('close', () => this.#waiting?.reject(new Error('the connection was closed')));
-  }
-
-  static to(address: string): Promise<Connection> {
-    const cut = address.lastIndexOf(':');
-    const socket = connect(Number(address.slice(cut + 1)), address.slice(0, cut));
-    return new Promise((resolve, reject) => {
-      socket.once('connect', () => resolve(new Connection(socket)));
-      socket.once('error', reject);
-    });
-  }
-
-  close(): void {
-    this.#socket.destroy();
-  }
-
-  async leaders(topic: string): Promise<string[]> {
-    const body = await this.#request(API.metadata, 1, [int32(1), text(topic)]);
-    let at = 0;
-    const int = () => {
-      at += 4;
-      return body.readInt32BE(at - 4);
-    };
-    const short = () => {
-      at += 2;
-      return body.readInt16BE(at - 2);
-    };
-    const skipInts = (count: number) => {
-      at += 4 * count;
-    };
-    const string = () => {
-      const length = short();
-      if (length < 0) return '';
-      at += length;
-      return body.toString('utf8', at - length, at);
-    };
-    const nodes = new Map<number, string>();
-    for (let i = int(); i > 0; i -= 1) {
-      const id = int();
-      nodes.set(id, `${string()}:${int()}`);
-      string();
-    }
-    int();
-    const leaders: string[] = [];
-    for (let i = int(); i > 0; i -= 1) {
-      const errorCode = short();
-      string();
-      at += 1;
-      if (errorCode !== 0) throw new Error(`metadata of ${topic}: error ${errorCode}`);
-      for (let p = int(); p > 0; p -= 1) {
-        short();
-        const partition = int();
-        leaders[partition] = nodes.get(int()) ?? '';
-        skipInts(int());
-        skipInts(int());
-      }
-    }
-    return leaders;
-  }
-
-  async fetch(topic: string, partition: number, offset: bigint) {
-    const body = await this.#request(API.fetch, 4, [
-      int32(-1),
-      int32(100),
-      int32(0),
-      int32(FETCH_BYTES),
-      Buffer.from([0]),
-      int32(1),
-      text(topic),
-      int32(1),
-      int32(partition),
-      int64(offset),
-      int32(FETCH_BYTES),
-    ]);
-    let at = 4 + 4;
-    at += 2 + body.readInt16BE(at) + 4 + 4;
-    const errorCode = body.readInt16BE(at);
-    const end = body.readBigInt64BE(at + 2);
-    at += 2 + 8 + 8;
-    const abortedCount = body.readInt32BE(at);
-    at += 4 + Math.max(0, abortedCount) * 16;
-    const length = body.readInt32BE(at);
-    const records = body.subarray(at + 4, at + 4 + Math.max(0, length));
-    if (errorCode === NOT_LEADER) throw new Error('not the leader any more');
-    return { records, end, errorCode };
-  }
-
-  #request(apiKey: number, version: number, parts: readonly Buffer[]): Promise<Buffer> {
-    const header = Buffer.concat([int16(apiKey), int16(version), int32(1), text('raw-log')]);
-    const message = Buffer.concat([header, ...parts]);
-    return new Promise((resolve, reject) => {
-      this.#waiting = { resolve, reject };
-      this.#socket.write(Buffer.concat([int32(message.length), message]));
-    });
-  }
-
-  #take(chunk: Buffer): void {
-    this.#received = Buffer.concat([this.#received, chunk]);
-    if (this.#received.length < 4) return;
-    const length = this.#received.readInt32BE(0);
-    if (this.#received.length < 4 + length) return;
-    const body = Buffer.from(this.#received.subarray(8, 4 + length));
-    this.#received = Buffer.from(this.#received.subarray(4 + length));
-    const waiting = this.#waiting;
-    this.#waiting = null;
-    waiting?.resolve(body);
-  }
-}
-
-function int16(value: number): Buffer {
-  const bytes = Buffer.alloc(2);
-  bytes.writeInt16BE(value);
-  return bytes;
-}
-
-function int32(value: number): Buffer {
-  const bytes = Buffer.alloc(4);
-  bytes.writeInt32BE(value);
-  return bytes;
-}
-
-function int64(value: bigint): Buffer {
-  const bytes = Buffer.alloc(8);
-  bytes.writeBigInt64BE(value);
-  return bytes;
-}
-
-function text(value: string): Buffer {
-  const bytes = Buffer.from(value);
-  return Buffer.concat([int16(bytes.length), bytes]);
 }

@@ -8,7 +8,10 @@ import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const cache = fileURLToPath(new URL('../../../.cache/parts/', import.meta.url));
+const here = fileURLToPath(import.meta.url);
+/** Of the checkout, also for what was compiled into `dist`. */
+const root = here.slice(0, here.lastIndexOf('/test/')).replace(/\/dist$/, '');
+const cache = join(root, '.cache', 'parts');
 
 /** Runs a command to its end and returns what it printed; throws with that text when it fails. */
 export function runCommand(command: string, args: readonly string[], cwd: string): Promise<string> {

@@ -66,7 +66,8 @@ export function startJava(
   };
 }
 
-function guardOf(pid: number): ChildProcess {
+/** Kills that process when this one is gone, however it ended. */
+export function guardOf(pid: number): ChildProcess {
   const script = 'read -r _; kill -9 "$0" 2>/dev/null';
   const guard = spawn('sh', ['-c', script, String(pid)], {
     stdio: ['pipe', 'ignore', 'ignore'],

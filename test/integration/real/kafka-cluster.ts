@@ -56,6 +56,16 @@ export interface ClusterOptions {
   readonly version: KafkaVersion;
   /** Broker settings of every node, over the ones below. */
   readonly settings?: Readonly<Record<string, string>>;
+  /** Settings of one node, over all others. */
+  readonly nodeSettings?: (node: NodePorts) => Readonly<Record<string, string>>;
+  /** Where the nodes keep their logs; the caller removes it. Default: a folder of its own. */
+  readonly folder?: string;
+}
+
+export interface NodePorts {
+  readonly id: number;
+  readonly port: number;
+  readonly controllerPort: number;
 }
 
 const IDS = [1, 2, 3];
@@ -82,8 +92,10 @@ const REPLICATED = {
 export async function startKafkaCluster(options: ClusterOptions): Promise<RealCluster> {
   const jars = await kafkaJars(options.version);
   const ports = await freePorts(2 * IDS.length);
-  const folder = mkdtempSync(join(tmpdir(), 'escapement-kafka-cluster-'));
-  const removeLogs = (): void => rmSync(folder, { recursive: true, force: true });
+  const folder = options.folder ?? mkdtempSync(join(tmpdir(), 'escapement-kafka-cluster-'));
+  const removeLogs = (): void => {
+    if (options.folder === undefined) rmSync(folder, { recursive: true, force: true });
+  };
   process.once('exit', removeLogs);
   const voters = IDS.map((id, i) => `${id}@127.0.0.1:${ports[IDS.length + i]}`).join();
   const nodes = await Promise.all(
@@ -91,12 +103,14 @@ export async function startKafkaCluster(options: ClusterOptions): Promise<RealCl
       const home = join(folder, `node-${id}`);
       mkdirSync(home);
       const port = ports[i] as number;
+      const controllerPort = ports[IDS.length + i] as number;
       const settings = {
-        ...serverSettings(port, ports[IDS.length + i] as number, join(home, 'logs')),
+        ...serverSettings(port, controllerPort, join(home, 'logs')),
         ...REPLICATED,
         'node.id': String(id),
         'controller.quorum.voters': voters,
         ...options.settings,
+        ...options.nodeSettings?.({ id, port, controllerPort }),
       };
       const properties = join(home, 'server.properties');
       await formatStorage(jars, properties, settings);

@@ -1,0 +1,121 @@
+/** Follows a partition's log on real brokers, from its start and without an end. */
+import { rawBatches } from '../../src/simulation/raw-batches.ts';
+import { RawConnection, type RawFetched } from '../../topologies/billing/raw-connection.ts';
+import { type SettledListener, SettledLog } from './settled-log.ts';
+
+const OFFSET_OUT_OF_RANGE = 1;
+const RETRY_MS = 200;
+
+export interface FollowerOptions extends SettledListener {
+  /** Addresses past the proxies. */
+  readonly brokers: readonly string[];
+  readonly topic: string;
+  readonly partition: number;
+  /** Hears that another answer was read to its end. */
+  readonly advanced?: (log: SettledLog) => void;
+  /** Hears of records that were deleted before they could be read. */
+  readonly skipped?: (from: number, to: number) => void;
+  /** Hears what cannot be read, which no retry mends. */
+  readonly failed: (error: Error) => void;
+}
+
+export class Follower {
+  readonly log: SettledLog;
+  readonly topic: string;
+  readonly partition: number;
+  /** As of the last answer: log start, high watermark and last stable offset. */
+  start = 0;
+  end = 0;
+  stableEnd = 0;
+  /** Of the last committed record; -1: there is none. */
+  lastRecord = -1;
+  /** Whether an answer has come. */
+  isRead = false;
+  readonly #options: FollowerOptions;
+  #isRunning = true;
+  readonly #done: Promise<void>;
+
+  constructor(options: FollowerOptions) {
+    this.#options = options;
+    this.topic = options.topic;
+    this.partition = options.partition;
+    this.log = new SettledLog({
+      committed: (record) => {
+        this.lastRecord = Math.max(this.lastRecord, record.offset);
+        options.committed(record);
+      },
+      aborted: (record) => options.aborted(record),
+    });
+    this.#done = this.#follow();
+  }
+
+  async close(): Promise<void> {
+    this.#isRunning = false;
+    await this.#done;
+  }
+
+  async #follow(): Promise<void> {
+    while (this.#isRunning) {
+      let connection: RawConnection | null = null;
+      try {
+        connection = await this.#toLeader();
+        while (this.#isRunning) await this.#next(connection);
+      } catch (error) {
+        if (error instanceof Unreadable) {
+          this.#options.failed(error);
+          return;
+        }
+        await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      } finally {
+        connection?.close();
+      }
+    }
+  }
+
+  async #toLeader(): Promise<RawConnection> {
+    const { brokers, topic, partition } = this.#options;
+    for (const address of brokers) {
+      let connection: RawConnection | null = null;
+      try {
+        connection = await RawConnection.to(address);
+        const leader = (await connection.leaders(topic))[partition] ?? '';
+        if (leader !== '') return await RawConnection.to(leader);
+      } catch {
+        // The next one may answer.
+      } finally {
+        connection?.close();
+      }
+    }
+    throw new Error(`${topic}-${partition} has no leader that answers`);
+  }
+
+  async #next(connection: RawConnection): Promise<void> {
+    const { topic, partition } = this.#options;
+    const from = this.log.position;
+    const fetched = await connection.fetch(topic, partition, BigInt(from), 1);
+    if (fetched.errorCode === OFFSET_OUT_OF_RANGE && Number(fetched.start) > from) {
+      this.#options.skipped?.(from, Number(fetched.start));
+      this.log.skipTo(Number(fetched.start));
+      return;
+    }
+    // Also out of range, for some moments: a new leader that does not yet know how far it may serve.
+    if (fetched.errorCode !== 0) throw new Error(`error ${fetched.errorCode}`);
+    this.#take(fetched);
+  }
+
+  #take({ records, start, end, stableEnd }: RawFetched): void {
+    const { topic, partition } = this.#options;
+    try {
+      for (const batch of rawBatches(records)) this.log.take(batch);
+    } catch (cause) {
+      throw new Unreadable(`${topic}-${partition} at ${this.log.position}: ${cause}`, { cause });
+    }
+    this.isRead = true;
+    this.start = Number(start);
+    this.end = Number(end);
+    this.stableEnd = Number(stableEnd);
+    if (records.length > 0) this.#options.advanced?.(this.log);
+  }
+}
+
+class Unreadable extends Error {}

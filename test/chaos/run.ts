@@ -1,0 +1,326 @@
+/**
+ * A chaos run from empty brokers to the verdict: three brokers behind proxies, processes that carry
+ * a topology, a feed, a nemesis, and an audit that reads along.
+ */
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { SeededRandom } from '../../src/simulation/seeded-random.ts';
+import type { KafkaVersion } from '../integration/real/kafka.ts';
+import { Audit, type Violation } from './audit.ts';
+import { Feed } from './feed.ts';
+import { type Ending, Member } from './member.ts';
+import { Nemesis } from './nemesis.ts';
+import { STRUCK_APIS } from './network-chaos.ts';
+import { type ProxiedCluster, startProxiedCluster } from './proxied-cluster.ts';
+import type { ChaosReport } from './report.ts';
+import { TakeOver } from './take-over.ts';
+import { Timeline } from './timeline.ts';
+import { Topics } from './topics.ts';
+import { PARTITIONS } from './topology.ts';
+import { Witness } from './witness.ts';
+
+export interface ChaosOptions {
+  readonly minutes: number;
+  readonly seed: number;
+  readonly kafka: KafkaVersion;
+  readonly recordsPerMinute: number;
+  readonly broken: string | null;
+  readonly say: (text: string) => void;
+}
+
+const SESSION_TIMEOUT_MS = 3_000;
+const ACCOUNTS_PER_PARTITION = 100;
+const RUNNING_MS_MOST = 60_000;
+const STALL_MS_MOST = 90_000;
+const STOP_MS_MOST = 20_000;
+const SAY_MS = 5_000;
+const POLL_MS = 100;
+const SHOWN_MOST = 10;
+const TIMELINE_SHOWN = 40;
+
+export class Interrupted extends Error {}
+
+export class ChaosRun {
+  readonly #options: ChaosOptions;
+  /** Logs and the brokers' data; stays when the run was not exact. */
+  readonly folder: string;
+  readonly #timeline: Timeline;
+  readonly #audit: Audit;
+  readonly #members: Member[] = [];
+  readonly #closers: (() => Promise<unknown>)[] = [];
+  readonly #afterKill: TakeOver;
+  readonly #afterTerm: TakeOver;
+  readonly #faults: Record<string, number> = {};
+  readonly #problems: string[] = [];
+  #nemesis: Nemesis | null = null;
+  #story: readonly string[] | null = null;
+  #isInterrupted = false;
+  #isExact = false;
+
+  constructor(options: ChaosOptions) {
+    this.#options = options;
+    this.folder = mkdtempSync(join(tmpdir(), 'escapement-chaos-'));
+    this.#timeline = new Timeline(join(this.folder, 'timeline.jsonl'));
+    const now = (): number => this.#timeline.nowMs;
+    this.#afterKill = new TakeOver(now);
+    this.#afterTerm = new TakeOver(now);
+    this.#audit = new Audit((violation) => this.#violated(violation));
+  }
+
+  interrupt(): void {
+    this.#isInterrupted = true;
+    this.#nemesis?.stop();
+  }
+
+  async execute(): Promise<ChaosReport> {
+    const { minutes, seed, kafka, say } = this.#options;
+    const durationMs = minutes * 60_000;
+    say(`seed ${seed}, Kafka ${kafka}, ${minutes} minutes; logs in ${this.folder}`);
+    const cluster = await this.#startCluster();
+    const topics = new Topics(cluster.direct);
+    await topics.create();
+    this.#closers.push(() => topics.close());
+    const witness = this.#startWitness(cluster);
+    this.#startMembers(cluster);
+    await this.#untilRunning();
+    const random = new SeededRandom(seed);
+    const feed = new Feed({
+      brokers: cluster.direct,
+      random: random.fork('feed'),
+      records: Math.round(minutes * this.#options.recordsPerMinute),
+      durationMs,
+      accountsPerPartition: ACCOUNTS_PER_PARTITION,
+    });
+    await feed.start();
+    this.#closers.push(() => feed.stop());
+    const began = performance.now();
+    await this.#disturb(cluster, random.fork('nemesis'), durationMs);
+    const drainMs = await this.#drain(feed, witness);
+    await this.#stopMembers();
+    if (!this.#isBroken) this.#problems.push(...(await witness.inspect(topics)));
+    return this.#report(cluster, { drainMs, elapsedMs: performance.now() - began });
+  }
+
+  /** Ends all that was started, newest first. */
+  async close(): Promise<void> {
+    this.#nemesis?.stop();
+    await Promise.all(this.#members.map((member) => member.kill()));
+    for (const close of this.#closers.splice(0).reverse()) await close().catch(() => {});
+    if (this.#isExact || this.#isInterrupted) rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  /** What was done before the first thing that was wrong. */
+  story(): readonly string[] {
+    return this.#story ?? this.#timeline.last(TIMELINE_SHOWN);
+  }
+
+  /** The first things that were wrong. */
+  violations(): readonly Violation[] {
+    return this.#audit.violations.slice(0, SHOWN_MOST);
+  }
+
+  get #isBroken(): boolean {
+    return this.#audit.violations.length > 0;
+  }
+
+  #violated({ kind, text }: Violation): void {
+    if (this.#story === null) this.#options.say(`${kind.toUpperCase()}: ${text}`);
+    this.#story ??= this.#timeline.last(TIMELINE_SHOWN);
+    this.#timeline.tell(kind, { text });
+    // The rest of the run would only bury what led to it.
+    this.#nemesis?.stop();
+  }
+
+  #check(): void {
+    if (this.#isInterrupted) throw new Interrupted('interrupted');
+  }
+
+  async #startCluster(): Promise<ProxiedCluster> {
+    const brokers = join(this.folder, 'brokers');
+    mkdirSync(brokers);
+    const cluster = await startProxiedCluster({
+      version: this.#options.kafka,
+      folder: brokers,
+      injected: ({ request, fault }) => {
+        this.#faults[fault.kind] = (this.#faults[fault.kind] ?? 0) + 1;
+        const api = STRUCK_APIS.get(request.apiKey)?.name ?? request.apiKey;
+        const { node, clientId, ordinal } = request;
+        this.#timeline.tell(fault.kind, { api, ordinal, node, client: clientId });
+      },
+    });
+    this.#closers.push(() => cluster.stop());
+    this.#check();
+    return cluster;
+  }
+
+  #startWitness(cluster: ProxiedCluster): Witness {
+    const witness = new Witness({
+      brokers: cluster.direct,
+      audit: this.#audit,
+      takeOvers: [this.#afterKill, this.#afterTerm],
+      failed: (error) => {
+        this.#problems.push(error.message);
+        this.#nemesis?.stop();
+      },
+    });
+    this.#closers.push(() => witness.close());
+    return witness;
+  }
+
+  #startMembers(cluster: ProxiedCluster): void {
+    const names = ['static-1', 'static-2', 'dynamic-1', 'dynamic-2'];
+    for (const name of names) {
+      const member = new Member({
+        name,
+        membership: name.startsWith('static') ? 'static' : 'dynamic',
+        folder: this.folder,
+        brokers: cluster.proxied,
+        sessionTimeoutMs: SESSION_TIMEOUT_MS,
+        broken: this.#options.broken,
+        timeline: this.#timeline,
+      });
+      this.#members.push(member);
+      member.start();
+    }
+  }
+
+  async #untilRunning(): Promise<void> {
+    const deadline = performance.now() + RUNNING_MS_MOST;
+    for (;;) {
+      this.#check();
+      const owned = this.#members.flatMap(({ tasks }) => tasks).length;
+      if (owned === 2 * PARTITIONS && this.#members.every(({ isRunning }) => isRunning)) return;
+      const [ending] = this.#members.flatMap(({ endings }) => endings);
+      if (ending !== undefined) throw new Error(`${ending.writer} ended: ${ending.reason}`);
+      if (performance.now() > deadline) throw new Error('the processes did not start in time');
+      await pause();
+    }
+  }
+
+  async #disturb(cluster: ProxiedCluster, random: SeededRandom, durationMs: number) {
+    this.#nemesis = new Nemesis({
+      ...{ members: this.#members, cluster, random, timeline: this.#timeline },
+      sessionTimeoutMs: SESSION_TIMEOUT_MS,
+      afterKill: this.#afterKill,
+      afterTerm: this.#afterTerm,
+    });
+    const telling = setInterval(() => this.#options.say(this.#progress()), SAY_MS);
+    try {
+      await this.#nemesis.run(durationMs);
+    } finally {
+      clearInterval(telling);
+    }
+    this.#check();
+  }
+
+  #progress(): string {
+    const { inputs, emissions } = this.#audit;
+    const count = (what: string): number => this.#timeline.count(what);
+    return (
+      `${Math.round(this.#timeline.nowMs / 1000)} s: ${inputs} records, ${emissions} checked, ` +
+      `${count('kill')} kills, ${count('zombie')} zombies, ${count('broker kill')} brokers, ` +
+      `${this.#audit.violations.length} violations`
+    );
+  }
+
+  /** Waits until all input is emitted; fails when nothing moves for long. */
+  async #drain(feed: Feed, witness: Witness): Promise<number> {
+    const began = performance.now();
+    this.#timeline.tell('drain');
+    let last = -1;
+    let movedAt = began;
+    let isFed = false;
+    if (this.#isBroken) await feed.stop();
+    void feed.ended().then(() => {
+      isFed = true;
+    });
+    while (!this.#isBroken && this.#problems.length === 0) {
+      this.#check();
+      for (const member of this.#members) member.start();
+      if (isFed && witness.isInputRead && this.#audit.awaited === 0) break;
+      const moved = this.#audit.inputs + this.#audit.emissions;
+      if (moved !== last) movedAt = performance.now();
+      last = moved;
+      if (performance.now() - movedAt > STALL_MS_MOST) {
+        const states = this.#members.map(
+          ({ writer, state, tasks }) => `${writer} ${state} ${tasks}`,
+        );
+        this.#problems.push(
+          `nothing was committed for ${STALL_MS_MOST / 1000} s, ${this.#audit.awaited} records ` +
+            `are left; ${states.join('; ')}`,
+        );
+      }
+      await pause();
+    }
+    return Math.round(performance.now() - began);
+  }
+
+  async #stopMembers(): Promise<void> {
+    await Promise.all(
+      this.#members.map(async (member) => {
+        const ending = await member.stop(STOP_MS_MOST);
+        if (ending === 0) return;
+        this.#problems.push(`${member.writer} ended with ${ending} on SIGTERM`);
+      }),
+    );
+    this.#problems.push(...endingsOf(this.#members));
+  }
+
+  #report(
+    { proxies }: ProxiedCluster,
+    times: { readonly drainMs: number; readonly elapsedMs: number },
+  ): ChaosReport {
+    const count = (what: string): number => this.#timeline.count(what);
+    const lostAnswers: Record<string, number> = {};
+    for (const [apiKey, lost] of proxies.flatMap(({ counts }) => [...counts.lostAnswers])) {
+      const name = STRUCK_APIS.get(apiKey)?.name ?? 'other';
+      lostAnswers[name] = (lostAnswers[name] ?? 0) + lost;
+    }
+    const sumOf = (pick: (proxy: (typeof proxies)[number]) => number): number =>
+      proxies.reduce((sum, proxy) => sum + pick(proxy), 0);
+    const violations = this.#audit.counts();
+    const { inputs, emissions, rolledBack } = this.#audit;
+    this.#isExact = !this.#isBroken && this.#problems.length === 0 && inputs === emissions;
+    return {
+      seed: this.#options.seed,
+      kafka: this.#options.kafka,
+      minutes: this.#options.minutes,
+      records: inputs,
+      ...{ emissions, rolledBack },
+      kills: count('kill') + count('probe kill'),
+      zombies: count('zombie'),
+      restarts: count('term') + count('probe term'),
+      brokerKills: count('broker kill'),
+      connections: sumOf(({ counts }) => counts.connections),
+      connectionsCut: sumOf(({ counts }) => counts.cut + counts.expired),
+      networkFaults: this.#faults,
+      lostAnswers,
+      rebalances: this.#members.reduce((sum, { rebalances }) => sum + rebalances, 0),
+      ...violations,
+      problems: this.#problems,
+      unsettled: this.#nemesis?.unsettled ?? 0,
+      takeOverAfterKill: { ...this.#afterKill.times(), targetMs: SESSION_TIMEOUT_MS + 2_000 },
+      takeOverAfterTerm: { ...this.#afterTerm.times(), targetMs: 1_000 },
+      drainMs: times.drainMs,
+      elapsedMs: Math.round(times.elapsedMs),
+      isExact: this.#isExact,
+    };
+  }
+}
+
+/** Processes that ended by themselves, the first of each reason told whole. */
+function endingsOf(members: readonly Member[]): string[] {
+  const byCode = new Map<string, Ending[]>();
+  for (const ending of members.flatMap(({ endings }) => endings)) {
+    byCode.set(ending.code, [...(byCode.get(ending.code) ?? []), ending]);
+  }
+  return [...byCode].map(([code, [first, ...more]]) => {
+    const others = more.length === 0 ? '' : ` (and ${more.length} more)`;
+    return `${first!.writer} ended by itself: ${code}: ${first!.reason.split('\n')[0]}${others}`;
+  });
+}
+
+function pause(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, POLL_MS));
+}
