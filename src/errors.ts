@@ -175,6 +175,11 @@ export const ERRORS = {
     decision: 'stop',
     mend: 'End the named producer id: kafka-transactions.sh, abort.',
   },
+  OFFSETS_HELD: {
+    meaning: 'A transaction that nobody ends holds the committed offsets of a task.',
+    decision: 'stop',
+    mend: 'End the hanging transaction: see "Transactions that hang" in docs/operating.md.',
+  },
   CHANGELOG_CORRUPT: {
     meaning: 'A changelog record does not have the layout of its store.',
     decision: 'stop',

@@ -15,10 +15,9 @@
 import type { Options } from '../config/options.ts';
 import { EscapementError } from '../errors.ts';
 import { listOffsets } from '../kafka/admin/topics.ts';
-import { openTransactions } from '../kafka/admin/transactions.ts';
 import type { Cluster } from '../kafka/cluster/cluster.ts';
-import { type EndOffsets, endOffsets } from '../kafka/fetch/end-offsets.ts';
-import { fetchOffsets } from '../kafka/group/offsets.ts';
+import { endOffsets } from '../kafka/fetch/end-offsets.ts';
+import { type CommittedOffset, fetchOffsets } from '../kafka/group/offsets.ts';
 import type { TransactionalSession } from '../kafka/producer/session.ts';
 import type { TopicPartition } from '../kafka/topic-partition.ts';
 import type { Ports } from '../ports.ts';
@@ -30,6 +29,7 @@ import { isStateful } from '../topology/sub-topologies.ts';
 import { encodeMetadata, type StepIds, TIME_UNKNOWN } from '../transaction/step-id.ts';
 import { type Committed, committedFrom } from './committed.ts';
 import type { GroupPort } from './group-port.ts';
+import { heldChangelog, heldOffsets, isUnstable } from './held.ts';
 import type { RuntimeListener } from './listener.ts';
 import type { ChangelogPlan, SubTopologyPlan, TaskPlan } from './task-plan.ts';
 import type { TaskStores } from './task-stores.ts';
@@ -73,11 +73,24 @@ export async function assignTask(parts: AssignmentParts): Promise<Committed> {
 export async function fenceAndRead(
   parts: Pick<AssignmentParts, 'plan' | 'session' | 'group' | 'cluster' | 'options'>,
 ): Promise<Committed> {
-  const { plan, session, group, cluster, options } = parts;
+  const { plan, session, group } = parts;
   await group.heartbeat();
   await session.init();
-  const fetched = await fetchOffsets(cluster, options.applicationId, plan.inputs);
+  const fetched = await stableOffsets(parts);
   return committedFrom(plan.inputs, fetched);
+}
+
+/** Rejects with `OFFSETS_HELD` when a transaction holds them that does not end. */
+async function stableOffsets({
+  plan,
+  cluster,
+  options,
+}: Pick<AssignmentParts, 'plan' | 'cluster' | 'options'>): Promise<CommittedOffset[]> {
+  try {
+    return await fetchOffsets(cluster, options.applicationId, plan.inputs);
+  } catch (cause) {
+    throw isUnstable(cause) ? heldOffsets(plan, options.applicationId, cause) : cause;
+  }
 }
 
 /** Step 6, and the last word before anything becomes visible after a recovery. */
@@ -108,33 +121,10 @@ async function changelogEnd(parts: AssignmentParts, changelog: TopicPartition) {
       return { from: ends.logStartOffset, to: ends.highWatermark };
     }
     if (ports.clock.monotonic() >= deadline) {
-      throw await heldError(cluster, plan.id, changelog, ends);
+      throw await heldChangelog(cluster, plan.id, changelog, ends);
     }
     await ports.timers.sleep(HELD_RETRY_MS);
   }
-}
-
-/** Who holds a changelog, and how to end it. */
-async function heldError(
-  cluster: Cluster,
-  task: string,
-  { topic, partition }: TopicPartition,
-  { lastStableOffset, highWatermark }: EndOffsets,
-): Promise<EscapementError> {
-  const offset = lastStableOffset;
-  const holders = await openTransactions(cluster, topic, partition).catch(() => []);
-  const names = holders.map(
-    ({ producerId, firstOffset }) => `${producerId} (since ${firstOffset})`,
-  );
-  const who = names.length === 0 ? 'not told by the broker' : names.join(', ');
-  return new EscapementError(
-    'CHANGELOG_HELD',
-    `The changelog ${topic}-${partition} of task ${task} is held by a foreign transaction since ` +
-      `offset ${offset} (the log ends at ${highWatermark}). Producer id: ${who}. When its owner is ` +
-      'gone, end it with `admin.hangingTransactions` and `admin.abortHanging`, or with ' +
-      `'kafka-transactions.sh abort --topic ${topic} --partition ${partition} --start-offset ${offset}'.`,
-    { at: { task, topic, partition, offset } },
-  );
 }
 
 /** Step 5 for one changelog. */

@@ -136,8 +136,9 @@ for (const version of ['3.9.1', '4.3.1'] satisfies KafkaVersion[]) {
 }
 
 describeReal('billing on a Kafka of its own', () => {
+  // Not 4.3: restarted alone, it leaves decided transactions without their markers (KAFKA-20734).
   test('stays exact when the broker is restarted in the middle of the run', async () => {
-    const kafka = await startKafka({ version: '4.3.1' });
+    const kafka = await startKafka({ version: '3.9.1' });
     try {
       const run = launchBilling([
         ...['--json', '--events', '60000', '--kills', '3', '--broker', kafka.bootstrap],

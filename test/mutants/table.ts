@@ -31,8 +31,8 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'offsets-before-fence',
     file: 'src/runtime/assignment.ts',
     find: `  await session.init();
-  const fetched = await fetchOffsets(cluster, options.applicationId, plan.inputs);`,
-    replace: `  const fetched = await fetchOffsets(cluster, options.applicationId, plan.inputs);
+  const fetched = await stableOffsets(parts);`,
+    replace: `  const fetched = await stableOffsets(parts);
   await session.init();`,
     tests: ASSIGNMENT,
     kills: 'offsets are read after the fence, so that a last step of the owner before is seen',

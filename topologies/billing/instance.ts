@@ -82,6 +82,8 @@ try {
     listener: {
       stateChanged: tellState,
       taskStarted: () => tellState(application?.state ?? 'rebalancing'),
+      // A task that another instance gets may leave without a change of state here.
+      taskClosed: () => tellState(application?.state ?? 'rebalancing'),
     },
   });
   tellState(application.state);
