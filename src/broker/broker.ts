@@ -20,6 +20,7 @@ import { ApiTable, type Connection, type Reply } from './api-table.ts';
 import type { Marker } from './batch-header.ts';
 import { serveClusterRequests } from './cluster-requests.ts';
 import { serveConfigRequests } from './config-requests.ts';
+import { noCounts } from './counts.ts';
 import { serveEpochRequests } from './epoch-requests.ts';
 import { serveFetch } from './fetch.ts';
 import { serveGroupAdministration } from './group-admin-requests.ts';
@@ -54,6 +55,8 @@ export class Broker implements BrokerState {
   readonly groups: Groups;
   readonly transactions: TransactionCoordinator;
   readonly gate: TransactionGate;
+  /** What was given up, and what took long. */
+  readonly counts = noCounts();
   readonly #table: ApiTable;
   readonly #timers: TimerSet;
   readonly #addresses: NodeAddress[];
@@ -84,9 +87,10 @@ export class Broker implements BrokerState {
       timestampAfterMaxMs: TIMESTAMP_AFTER_MAX_MS[settings.transactionVersion],
       random: this.ports.random,
     });
-    this.groups = new Groups(this.ports, settings);
+    this.groups = new Groups(this.ports, { ...settings, counts: this.counts });
     this.transactions = new TransactionCoordinator({
       ports: this.ports,
+      counts: this.counts,
       transactionVersion: settings.transactionVersion,
       markerDelayMs: settings.markerDelayMs,
       coordinatorAppendMs: settings.coordinatorAppendMs,

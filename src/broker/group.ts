@@ -21,6 +21,7 @@
  */
 import { KafkaErrorCode } from '../kafka/protocol/error-codes.ts';
 import type { Ports, Timer } from '../ports.ts';
+import type { BrokerCounts } from './counts.ts';
 import {
   type JoinAnswer,
   type JoinRequest,
@@ -53,6 +54,11 @@ interface WrittenGroup {
   readonly protocolName: string | null;
 }
 
+export interface GroupOptions {
+  readonly initialRebalanceDelayMs: number;
+  readonly counts: BrokerCounts;
+}
+
 export class Group {
   readonly groupId: string;
   state: GroupState = 'Empty';
@@ -60,7 +66,7 @@ export class Group {
   protocolType: string | null = null;
   protocolName: string | null = null;
   readonly #ports: Ports;
-  readonly #initialRebalanceDelayMs: number;
+  readonly #options: GroupOptions;
   readonly #members = new Map<string, Member>();
   readonly #instances = new Map<string, string>();
   /** Ids given out by MEMBER_ID_REQUIRED that did not come back yet. */
@@ -84,10 +90,10 @@ export class Group {
   #subscribed: ReadonlySet<string> | null = null;
   #emptySince: number;
 
-  constructor(groupId: string, ports: Ports, initialRebalanceDelayMs: number) {
+  constructor(groupId: string, ports: Ports, options: GroupOptions) {
     this.groupId = groupId;
     this.#ports = ports;
-    this.#initialRebalanceDelayMs = initialRebalanceDelayMs;
+    this.#options = options;
     this.#emptySince = ports.clock.now();
   }
 
@@ -417,7 +423,10 @@ export class Group {
     member.session?.cancel();
     member.session = this.#ports.timers.after(member.sessionTimeoutMs, () => {
       if (member.join !== null || member.sync !== null) this.#touch(member);
-      else this.#remove(member);
+      else {
+        this.#options.counts.sessionTimeouts += 1;
+        this.#remove(member);
+      }
     });
   }
 
@@ -461,9 +470,10 @@ export class Group {
     }
     const fromEmpty = this.state === 'Empty';
     this.state = 'PreparingRebalance';
-    this.#initialDelay = fromEmpty && this.#initialRebalanceDelayMs > 0 ? 'running' : 'over';
+    this.#initialDelay =
+      fromEmpty && this.#options.initialRebalanceDelayMs > 0 ? 'running' : 'over';
     if (this.#initialDelay === 'running') {
-      const delayMs = this.#initialRebalanceDelayMs;
+      const delayMs = this.#options.initialRebalanceDelayMs;
       this.#lateComers = 'none';
       this.#awaitFirst(delayMs, Math.max(this.#longestRebalanceMs() - delayMs, 0));
       return;
@@ -480,7 +490,7 @@ export class Group {
     this.#rebalance = this.#ports.timers.after(delayMs, () => {
       if (this.#lateComers === 'some' && leftMs > 0) {
         this.#lateComers = 'none';
-        const nextMs = Math.min(this.#initialRebalanceDelayMs, leftMs);
+        const nextMs = Math.min(this.#options.initialRebalanceDelayMs, leftMs);
         this.#awaitFirst(nextMs, Math.max(leftMs - delayMs, 0));
         return;
       }

@@ -7,6 +7,7 @@
  *     never. That is found out when somebody looks, so that no timer is needed.
  */
 import type { Ports } from '../ports.ts';
+import type { BrokerCounts } from './counts.ts';
 import { Group } from './group.ts';
 import { GroupOffsets } from './offsets.ts';
 
@@ -18,6 +19,7 @@ export interface GroupRecord {
 export interface GroupsOptions {
   readonly initialRebalanceDelayMs: number;
   readonly offsetsRetentionMs: number;
+  readonly counts: BrokerCounts;
 }
 
 export class Groups {
@@ -40,7 +42,7 @@ export class Groups {
     let record = this.find(groupId);
     if (record === undefined) {
       record = {
-        group: new Group(groupId, this.#ports, this.#options.initialRebalanceDelayMs),
+        group: new Group(groupId, this.#ports, this.#options),
         offsets: new GroupOffsets(this.#ports.clock),
       };
       this.#records.set(groupId, record);

@@ -12,6 +12,7 @@
  */
 import type { Ports } from '../ports.ts';
 import type { Marker } from './batch-header.ts';
+import { type BrokerCounts, SLOW_MARKER_MS } from './counts.ts';
 import { TimerSet } from './timer-set.ts';
 import { keyOf, type Participant } from './transaction-state.ts';
 
@@ -19,6 +20,7 @@ export type MarkerOutcome = 'written' | 'unavailable' | 'refused';
 
 export interface MarkerOptions {
   readonly ports: Ports;
+  readonly counts: BrokerCounts;
   /** Mean delay between EndTxn and a marker; each marker takes between none and twice of it. */
   readonly markerDelayMs: number;
   /** Between the last marker and `done`; 0: at once. */
@@ -75,7 +77,7 @@ export class MarkerWriter {
   }
 
   #deliver(participant: Participant, marker: Marker, written: () => void): void {
-    const { markerDelayMs, ports } = this.#options;
+    const { markerDelayMs, ports, counts } = this.#options;
     const attempt = () => {
       const outcome = this.#options.write(participant, marker);
       if (outcome === 'written') written();
@@ -86,6 +88,8 @@ export class MarkerWriter {
         );
       }
     };
-    this.#timers.after(2 * markerDelayMs * ports.random.fraction(), attempt);
+    const delayMs = 2 * markerDelayMs * ports.random.fraction();
+    if (delayMs >= SLOW_MARKER_MS) counts.slowMarkers += 1;
+    this.#timers.after(delayMs, attempt);
   }
 }

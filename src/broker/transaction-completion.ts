@@ -6,6 +6,7 @@
  */
 import type { Ports } from '../ports.ts';
 import type { Marker } from './batch-header.ts';
+import type { BrokerCounts } from './counts.ts';
 import { type MarkerOutcome, MarkerWriter, type Sending } from './markers.ts';
 import {
   completeOf,
@@ -17,6 +18,7 @@ import {
 
 export interface CompletionOptions {
   readonly ports: Ports;
+  readonly counts: BrokerCounts;
   /** Mean delay between EndTxn and a marker; each marker takes between none and twice of it. */
   readonly markerDelayMs: number;
   /** For each record of the transaction log; 0 writes within the request. */
@@ -36,6 +38,7 @@ export class Completion {
     this.#options = options;
     this.#markers = new MarkerWriter({
       ports: options.ports,
+      counts: options.counts,
       markerDelayMs: options.markerDelayMs,
       settleMs: options.coordinatorAppendMs,
       write: (participant, marker) => options.mark(participant, marker),

@@ -346,7 +346,11 @@ export class TransactionCoordinator {
   }
 
   #expireAfter(transaction: Transaction, delayMs: number): void {
-    transaction.expiry = this.#timers.after(delayMs, () => this.#fence(transaction, () => {}));
+    transaction.expiry = this.#timers.after(delayMs, () => {
+      const { state, pending } = transaction;
+      if (state === 'Ongoing' && pending === null) this.#options.counts.transactionTimeouts += 1;
+      this.#fence(transaction, () => {});
+    });
   }
 
   #cancelExpiry(transaction: Transaction): void {

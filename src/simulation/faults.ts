@@ -17,14 +17,21 @@ export interface FaultRates {
     /** Handled twice, back to back. */
     readonly duplicate: number;
     readonly close: number;
+    /**
+     * Handled once more, up to `lateMsMost` later, from another connection. Only what belongs to a
+     * transaction of v2, whose epoch tells it from what came since.
+     */
+    readonly replay: number;
   };
   /** Mean number of times in a second of virtual time, over all processes or the cluster. */
   readonly perSecond: {
     /** SIGKILL at a moment when nothing is sent. */
     readonly kill: number;
-    /** SIGTERM and a new start: what storms of rebalances are made of. */
+    /** SIGTERM and a new start. */
     readonly stop: number;
-    /** SIGSTOP for up to `pauseMsMost`, often longer than a session: a zombie. */
+    /** Several of them within two seconds: one rebalance begins before the other has ended. */
+    readonly storm: number;
+    /** SIGSTOP for up to `pauseMsMost`; one that is longer than a session makes a zombie. */
     readonly pause: number;
     /** The wall clock of a process is set, by up to a day. */
     readonly clockJump: number;
@@ -38,8 +45,10 @@ export interface FaultRates {
   };
   /** Probability that user code fails at a record; it succeeds when the record is tried again. */
   readonly userError: number;
-  /** Probability that an asynchronous call of user code never settles. */
+  /** Probability that user code holds the process at a record, for up to `pauseMsMost`. */
   readonly userStall: number;
+  /** Probability that an asynchronous call of user code never settles. */
+  readonly userHang: number;
   readonly lateMsMost: number;
   readonly pauseMsMost: number;
   readonly downMsMost: number;
@@ -58,10 +67,12 @@ export const NO_FAULTS: FaultRates = Object.freeze({
     lateAnswer: 0,
     duplicate: 0,
     close: 0,
+    replay: 0,
   }),
   perSecond: Object.freeze({
     kill: 0,
     stop: 0,
+    storm: 0,
     pause: 0,
     clockJump: 0,
     nodeDown: 0,
@@ -71,12 +82,47 @@ export const NO_FAULTS: FaultRates = Object.freeze({
   }),
   userError: 0,
   userStall: 0,
+  userHang: 0,
   lateMsMost: 0,
   pauseMsMost: 0,
   downMsMost: 0,
   coordinatorLoadMs: 0,
   markerDelayMs: 1,
 });
+
+/** What `SimulationResult.faults` counts of what is made to go wrong. */
+export const FAULT_KINDS = [
+  'crash-before',
+  'crash-applied',
+  'crash-answered',
+  'lost-request',
+  'lost-answer',
+  'late-request',
+  'late-answer',
+  'duplicate',
+  'close',
+  'replay',
+  'kill',
+  'stop',
+  'storm',
+  'pause',
+  'clockJump',
+  'nodeDown',
+  'leaderMove',
+  'coordinatorMove',
+  'replicasLow',
+  'user-error',
+  'user-stall',
+  'user-hang',
+] as const;
+
+/** And of what that led to: pauses longer than a session, and what the broker gave up or did late. */
+export const EFFECT_KINDS = [
+  'zombie',
+  'session-timeout',
+  'transaction-timeout',
+  'slow-marker',
+] as const;
 
 /** Share of the seeds that have a given kind of fault. */
 const PRESENT = 0.55;
@@ -96,10 +142,12 @@ export function drawFaults(random: SeededRandom): FaultRates {
       lateAnswer: rate(0.001, 0.05),
       duplicate: rate(0.001, 0.05),
       close: rate(0.001, 0.03),
+      replay: rate(0.001, 0.1),
     },
     perSecond: {
       kill: rate(0.02, 1),
       stop: rate(0.02, 0.5),
+      storm: rate(0.02, 0.2),
       pause: rate(0.02, 0.5),
       clockJump: rate(0.02, 0.5),
       nodeDown: rate(0.02, 0.5),
@@ -108,7 +156,8 @@ export function drawFaults(random: SeededRandom): FaultRates {
       replicasLow: rate(0.02, 1),
     },
     userError: rate(0.001, 0.05),
-    userStall: rate(0.001, 0.02),
+    userStall: rate(0.001, 0.05),
+    userHang: rate(0.001, 0.02),
     lateMsMost: random.between(10, 10_000),
     pauseMsMost: random.between(100, 10_000),
     downMsMost: random.between(100, 5_000),

@@ -1,5 +1,8 @@
 /** Makes things go wrong, at the rates of a fault plan, while it is let loose; counts what it did. */
 import type { Broker } from '../broker/broker.ts';
+import { endTxn } from '../kafka/protocol/end-txn.ts';
+import { produce } from '../kafka/protocol/produce.ts';
+import { txnOffsetCommit } from '../kafka/protocol/txn-offset-commit.ts';
 import type { Cast, Slot } from './cast.ts';
 import type { FaultRates } from './faults.ts';
 import type { Passage, Strike } from './network.ts';
@@ -14,17 +17,27 @@ export interface NemesisOptions {
   readonly time: VirtualTime;
   readonly broker: Broker;
   readonly groupId: string;
+  /** A process that is paused for longer is a zombie. */
+  readonly sessionTimeoutMs: number;
   readonly note: (who: string, what: string) => void;
   /** Strikes chosen one by one, asked before the dice are thrown. */
   readonly strike: ((passage: Passage) => Strike | null) | null;
 }
 
-type ProcessMishap = 'kill' | 'stop' | 'pause' | 'clockJump';
+type ProcessMishap = 'kill' | 'stop' | 'storm' | 'pause' | 'clockJump';
 type Mishap = keyof FaultRates['perSecond'];
 
-const PROCESS_MISHAPS: readonly ProcessMishap[] = ['kill', 'stop', 'pause', 'clockJump'];
+const PROCESS_MISHAPS: readonly ProcessMishap[] = ['kill', 'stop', 'storm', 'pause', 'clockJump'];
 const CLUSTER_MISHAPS = ['nodeDown', 'leaderMove', 'coordinatorMove', 'replicasLow'] as const;
 const REPLICAS_LOW_MS_MOST = 1_000;
+const STORM_MS = 2_000;
+const STOPS_IN_A_STORM = [3, 9] as const;
+/** First version of each transactional API that is of transactions v2. */
+const REPLAYED_SINCE = new Map([
+  [produce.key, 12],
+  [txnOffsetCommit.key, 5],
+  [endTxn.key, 5],
+]);
 const DAY_MS = 86_400_000;
 const CALL_MS_MOST = 50;
 
@@ -38,7 +51,7 @@ export class Nemesis {
     this.#options = options;
   }
 
-  /** How often each kind of fault struck. */
+  /** How often each kind of fault struck, and what the broker gave up because of them. */
   get struck(): Readonly<Record<string, number>> {
     return this.#struck;
   }
@@ -59,6 +72,10 @@ export class Nemesis {
   bind(): void {
     const { broker } = this.#options;
     this.#state = 'bound';
+    const { sessionTimeouts, transactionTimeouts, slowMarkers } = broker.counts;
+    this.#count('session-timeout', sessionTimeouts);
+    this.#count('transaction-timeout', transactionTimeouts);
+    this.#count('slow-marker', slowMarkers);
     for (let node = 0; node < broker.settings.nodes; node++) broker.startNode(node);
     for (const { name, partitions } of broker.topics.all()) {
       for (const index of partitions.keys()) broker.setReplication(name, index, 'enough');
@@ -67,7 +84,7 @@ export class Nemesis {
   }
 
   strike(passage: Passage): Strike | null {
-    const strike = this.#options.strike?.(passage) ?? this.#draw();
+    const strike = this.#options.strike?.(passage) ?? this.#draw(passage);
     if (strike === null) return null;
     this.#count('when' in strike ? `${strike.kind}-${strike.when}` : strike.kind);
     if (strike.kind === 'crash') {
@@ -83,13 +100,19 @@ export class Nemesis {
     const own = random.fork(`user ${process.name}`);
     return {
       disturb: () => {
-        if (this.#state === 'bound' || !own.chance(rates.userError)) return;
+        if (this.#state === 'bound') return;
+        const fails = own.chance(rates.userError);
+        if (rates.userStall > 0 && own.chance(rates.userStall)) {
+          this.#count('user-stall');
+          process.stall(own.fraction() * rates.pauseMsMost);
+        }
+        if (!fails) return;
         this.#count('user-error');
         throw new Error('user code fails by plan');
       },
       call: async () => {
-        if (this.#state === 'loose' && own.chance(rates.userStall)) {
-          this.#count('user-stall');
+        if (this.#state === 'loose' && own.chance(rates.userHang)) {
+          this.#count('user-hang');
           await new Promise(() => {});
         }
         await process.ports.timers.sleep(own.fraction() * CALL_MS_MOST);
@@ -97,7 +120,7 @@ export class Nemesis {
     };
   }
 
-  #draw(): Strike | null {
+  #draw({ request }: Passage): Strike | null {
     if (this.#state === 'bound') return null;
     const { rates, random } = this.#options;
     const { perRequest } = rates;
@@ -117,6 +140,8 @@ export class Nemesis {
     if (falls(perRequest.lateAnswer)) return { kind: 'late-answer', delayMs };
     if (falls(perRequest.duplicate)) return { kind: 'duplicate' };
     if (falls(perRequest.close)) return { kind: 'close' };
+    const isReplayed = request.apiVersion >= (REPLAYED_SINCE.get(request.apiKey) ?? Infinity);
+    if (isReplayed && falls(perRequest.replay)) return { kind: 'replay', delayMs };
     return null;
   }
 
@@ -133,7 +158,7 @@ export class Nemesis {
   }
 
   #befall(mishap: ProcessMishap, slot: Slot): void {
-    const { rates, random, time, note } = this.#options;
+    const { rates, random, time, note, sessionTimeoutMs } = this.#options;
     const { process, instance } = slot;
     if (process === null || process.state !== 'running') return;
     this.#count(mishap);
@@ -143,14 +168,32 @@ export class Nemesis {
         this.#cast!.kill(slot);
         return;
       case 'stop':
-        void instance?.stop();
+        process.enter(() => void instance?.stop());
         return;
-      case 'pause':
+      case 'storm':
+        this.#storm();
+        return;
+      case 'pause': {
+        const durationMs = random.fraction() * rates.pauseMsMost;
         process.pause();
-        time.after(random.fraction() * rates.pauseMsMost, () => process.resume());
+        time.after(durationMs, () => {
+          if (process.state === 'paused' && durationMs > sessionTimeoutMs) this.#count('zombie');
+          process.resume();
+        });
         return;
+      }
       case 'clockJump':
         process.setWallClock(Math.round(random.between(-DAY_MS, DAY_MS)));
+    }
+  }
+
+  #storm(): void {
+    const { random, time } = this.#options;
+    for (let left = Math.floor(random.between(...STOPS_IN_A_STORM)); left > 0; left--) {
+      time.after(random.fraction() * STORM_MS, () => {
+        const { process, instance } = random.pick(this.#cast!.slots);
+        if (this.#state === 'loose') process?.enter(() => void instance?.stop());
+      });
     }
   }
 
@@ -193,7 +236,7 @@ export class Nemesis {
     }
   }
 
-  #count(kind: string): void {
-    this.#struck[kind] = (this.#struck[kind] ?? 0) + 1;
+  #count(kind: string, times = 1): void {
+    if (times > 0) this.#struck[kind] = (this.#struck[kind] ?? 0) + times;
   }
 }

@@ -40,6 +40,8 @@ export type Strike =
   | { readonly kind: 'late-answer'; readonly delayMs: number }
   /** Delivered twice, one right after the other; the first answer counts. */
   | { readonly kind: 'duplicate' }
+  /** Delivered once more that much later, on a connection of its own; nobody hears the answer. */
+  | { readonly kind: 'replay'; readonly delayMs: number }
   /** The connection closes: what is on it is delivered, and no answer comes. */
   | { readonly kind: 'close' }
   /** The broker answers with an error code: it has not done what was asked, or it has. */
@@ -162,7 +164,8 @@ class Link {
       return;
     }
     this.#pending.add(pending);
-    pending.timer = time.after(request.timeoutMs, () => {
+    const { lagMs } = this.#process;
+    pending.timer = time.after(lagMs + request.timeoutMs, () => {
       this.#process.enter(() =>
         this.close(`api key ${request.apiKey} was not answered in ${request.timeoutMs} ms`),
       );
@@ -183,6 +186,10 @@ class Link {
         this.#travel(pending, 0);
         this.#break('reset');
         return;
+      case 'replay':
+        this.#travel(pending, 0);
+        time.after(this.#lastArrival - time.now + strike.delayMs, () => this.#replay(passage));
+        return;
       default:
         this.#travel(pending, 0);
     }
@@ -201,12 +208,25 @@ class Link {
 
   #travel(pending: Pending, delayMs: number): void {
     const { time } = this.#options;
-    const arrival = time.now + this.#latency() + delayMs;
+    const arrival = time.now + this.#process.lagMs + this.#latency() + delayMs;
     this.#lastArrival = Math.max(this.#lastArrival, arrival);
     time.after(this.#lastArrival - time.now, () => {
       if (this.#isCut) return;
       this.#queue.push(pending);
       this.#serve();
+    });
+  }
+
+  #replay(passage: Passage): void {
+    const { broker, observe } = this.#options;
+    const { node, request } = passage;
+    if (!broker.isUp(node)) return;
+    const { apiKey, apiVersion, body } = request;
+    const connection = broker.connect(node, '127.0.0.1');
+    this.#note(passage, '-> replayed', body);
+    broker.handle(connection, apiKey, apiVersion, body, (answer) => {
+      if (answer !== null) observe(passage, answer);
+      broker.disconnect(connection);
     });
   }
 

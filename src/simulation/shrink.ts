@@ -39,7 +39,7 @@ function* smaller(from: Scenario): Generator<Scenario> {
     if (faults.perSecond[name] === 0) continue;
     yield { ...from, faults: { ...faults, perSecond: { ...faults.perSecond, [name]: 0 } } };
   }
-  for (const name of ['userError', 'userStall'] as const) {
+  for (const name of ['userError', 'userStall', 'userHang'] as const) {
     if (faults[name] > 0) yield { ...from, faults: { ...faults, [name]: 0 } };
   }
   for (const fewer of [Math.floor(records / 2), records - 1]) {

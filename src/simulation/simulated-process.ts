@@ -8,6 +8,9 @@
  *
  *   running ◄──► paused
  *      └───► dead ◄─┘
+ *
+ * A running process may stall: what the event under way does from then on it does that much later, and
+ * nothing else reaches it meanwhile.
  */
 import type { Ports, Timer } from '../ports.ts';
 import type { SeededRandom } from './seeded-random.ts';
@@ -28,6 +31,8 @@ export class SimulatedProcess {
   #state: ProcessState = 'running';
   #held: (() => void)[] = [];
   #wallClockOffsetMs = 0;
+  /** Virtual time at which a stall ends. */
+  #busyUntil = 0;
   #announceDeath: () => void = () => {};
 
   constructor(name: string, time: VirtualTime, random: SeededRandom) {
@@ -38,7 +43,7 @@ export class SimulatedProcess {
     });
     const after = (delayMs: number, callback: () => void): Timer => {
       let isCancelled = false;
-      const timer = time.after(delayMs, () => {
+      const timer = time.after(this.lagMs + delayMs, () => {
         this.enter(() => {
           if (!isCancelled) callback();
         });
@@ -52,8 +57,8 @@ export class SimulatedProcess {
     };
     this.ports = {
       clock: {
-        now: () => time.wallClock + this.#wallClockOffsetMs,
-        monotonic: () => time.look(),
+        now: () => time.wallClock + Math.floor(this.lagMs) + this.#wallClockOffsetMs,
+        monotonic: () => time.look() + this.lagMs,
       },
       timers: {
         after,
@@ -72,10 +77,22 @@ export class SimulatedProcess {
     return this.#state === 'dead';
   }
 
+  /** How far the process is behind what it is told: 0 unless it stalls. */
+  get lagMs(): number {
+    return Math.max(0, this.#busyUntil - this.#time.now);
+  }
+
   /** Something happens to the process: now, when it goes on, or never. */
   enter(run: () => void): void {
-    if (this.#state === 'running') run();
-    else if (this.#state === 'paused') this.#held.push(run);
+    if (this.#state === 'dead') return;
+    if (this.#state === 'running' && this.lagMs === 0) run();
+    else this.#held.push(run);
+  }
+
+  /** Its code holds the event loop. */
+  stall(durationMs: number): void {
+    this.#busyUntil = this.#time.now + this.lagMs + durationMs;
+    this.#time.after(this.lagMs, () => this.#release());
   }
 
   /** SIGKILL: its code stands where it stands. */
@@ -94,6 +111,11 @@ export class SimulatedProcess {
   resume(): void {
     if (this.#state !== 'paused') return;
     this.#state = 'running';
+    this.#release();
+  }
+
+  #release(): void {
+    if (this.#state !== 'running' || this.lagMs > 0) return;
     const held = this.#held;
     this.#held = [];
     for (const [at, run] of held.entries()) {

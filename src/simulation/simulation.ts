@@ -67,7 +67,7 @@ export interface SimulationResult {
   readonly scenario: Scenario;
   /** Empty: the run was exact. */
   readonly violations: readonly string[];
-  /** Faults that struck, by kind. */
+  /** Faults that struck, and what they led to, by kind: `FAULT_KINDS` and `EFFECT_KINDS`. */
   readonly faults: Readonly<Record<string, number>>;
   readonly events: number;
   /** Of everything that happened, hexadecimal. */
@@ -85,6 +85,7 @@ const AFTER_FAULTS = 0.9;
 const REST_MS_MOST = 60_000;
 const LOOK_EVERY_MS = 100;
 const WRITE_AGAIN_MS = 50;
+const SESSION_TIMEOUT_MS = 3_000;
 const LATENCY_MS = [0.1, 1.5] as const;
 
 export function drawScenario(seed: number): Scenario {
@@ -145,6 +146,7 @@ class SimulatedRun {
       time: this.#time,
       broker: this.#broker,
       groupId: APPLICATION_ID,
+      sessionTimeoutMs: SESSION_TIMEOUT_MS,
       note: (who, what) => this.#note(who, what),
       strike: given.strike ?? null,
     });
@@ -214,7 +216,7 @@ class SimulatedRun {
       transport: (process) => this.#network.transport(process),
       options: {
         applicationId: APPLICATION_ID,
-        sessionTimeoutMs: 3_000,
+        sessionTimeoutMs: SESSION_TIMEOUT_MS,
         heartbeatIntervalMs: 500,
         transactionTimeoutMs: 2_500,
         stopTimeoutMs: 1_000,

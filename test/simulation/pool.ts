@@ -8,6 +8,8 @@ export interface PoolOptions {
   /** For lines of progress: how many results there will be. */
   readonly total: number;
   readonly isFailed: (result: unknown) => boolean;
+  /** Hears of each result as it comes. */
+  readonly came?: (result: unknown) => void;
   readonly say: (text: string) => void;
 }
 
@@ -16,7 +18,7 @@ const INTERRUPTED = 130;
 
 /** Every result, in no order; after Ctrl-C those that were under way are the last. */
 export async function runPool<Result>(options: PoolOptions): Promise<Result[]> {
-  const { threads, total, isFailed, say } = options;
+  const { threads, total, isFailed, came, say } = options;
   const jobs = options.jobs[Symbol.iterator]();
   const results: Result[] = [];
   let failed = 0;
@@ -40,6 +42,7 @@ export async function runPool<Result>(options: PoolOptions): Promise<Result[]> {
       };
       worker.on('message', (result: Result) => {
         results.push(result);
+        came?.(result);
         if (isFailed(result)) failed += 1;
         send();
       });

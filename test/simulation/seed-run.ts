@@ -15,6 +15,8 @@ export interface SeedVerdict {
   readonly faults: Readonly<Record<string, number>>;
   readonly events: number;
   readonly hash: string;
+  /** Twice, when it was proven that the run can be repeated. */
+  readonly runs: 1 | 2;
 }
 
 /** One of so many seeds is run twice. */
@@ -24,9 +26,9 @@ export async function runSeed({ seed, workload: name }: SeedRun): Promise<SeedVe
   const workload = name === undefined ? WORKLOADS[seed % WORKLOADS.length]! : workloadOf(name);
   const { scenario, violations, faults, events, hash } = await simulate({ workload, seed });
   const verdict = { workload: workload.name, scenario, violations, faults, events, hash };
-  if (seed % TWICE !== 0) return verdict;
+  if (seed % TWICE !== 0) return { ...verdict, runs: 1 };
   const again = await simulate({ workload, seed });
-  if (again.hash === hash) return verdict;
+  if (again.hash === hash) return { ...verdict, runs: 2 };
   const difference = `not reproducible: ${hash} the first time, ${again.hash} the second`;
-  return { ...verdict, violations: [...violations, difference] };
+  return { ...verdict, violations: [...violations, difference], runs: 2 };
 }

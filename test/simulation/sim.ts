@@ -6,6 +6,7 @@
  */
 import { availableParallelism } from 'node:os';
 import { Command, InvalidArgumentError } from 'commander';
+import { EFFECT_KINDS, FAULT_KINDS } from '../../src/simulation/faults.ts';
 import { shrink } from '../../src/simulation/shrink.ts';
 import { simulate } from '../../src/simulation/simulation.ts';
 import { runPool } from './pool.ts';
@@ -30,6 +31,8 @@ interface Summary {
   events: number;
   hash: string;
   elapsedMs: number;
+  /** By kind, effects included, which `faults` leaves out. */
+  kinds: Readonly<Record<string, number>>;
 }
 
 const SEED_MAX = 2 ** 31 - 1;
@@ -71,13 +74,15 @@ async function main(): Promise<number> {
   const verdicts = await runAll(first, options);
   const failed = verdicts.filter(({ violations }) => violations.length > 0);
   for (const verdict of failed) await report(verdict);
+  const kinds = kindsOf(verdicts);
   const summary: Summary = {
     seeds: verdicts.length,
-    faults: verdicts.reduce((sum, { faults }) => sum + totalOf(faults), 0),
+    faults: FAULT_KINDS.reduce((sum, kind) => sum + kinds[kind]!, 0),
     violations: failed.length,
     events: verdicts.reduce((sum, { events }) => sum + events, 0),
     hash: combined(verdicts),
     elapsedMs: Math.round(performance.now() - began),
+    kinds,
   };
   say(shown(summary, verdicts));
   if (options.json) process.stdout.write(`${JSON.stringify(summary)}\n`);
@@ -95,22 +100,29 @@ async function runAll(first: number, options: SimOptions): Promise<SeedVerdict[]
     threads: jobs,
     total: seeds,
     isFailed: (verdict) => (verdict as SeedVerdict).violations.length > 0,
+    came: (verdict) => tell(verdict as SeedVerdict),
     say,
   });
   return verdicts.sort((one, other) => one.scenario.seed - other.scenario.seed);
 }
 
-async function report({ workload, scenario, violations, hash }: SeedVerdict): Promise<void> {
+function tell({ workload, scenario, violations, hash }: SeedVerdict): void {
+  if (violations.length === 0) return;
   const { seed } = scenario;
-  say(`\nseed ${seed} (${workload}, hash ${hash}) failed:`);
+  say(`seed ${seed} (${workload}, hash ${hash}) failed:`);
   for (const violation of violations) say(`  ${violation}`);
   say(`  again: npm run sim -- --seeds 1 --seed ${seed} --workload ${workload}`);
+}
+
+async function report({ workload, scenario, violations }: SeedVerdict): Promise<void> {
   const smallest = await shrink(scenario, {
     run: (candidate) => simulate({ workload: workloadOf(workload), ...candidate }),
   });
   const file = keepRegression('.', { workload, violations, scenario: smallest });
   const { records, instances, faultsMs } = smallest;
-  say(`  shrunk to ${records} records, ${instances} processes, ${faultsMs} ms: ${file}`);
+  say(
+    `seed ${scenario.seed}: shrunk to ${records} records, ${instances} processes, ${faultsMs} ms: ${file}`,
+  );
 }
 
 async function traceOf(seed: number, name?: string): Promise<number> {
@@ -121,23 +133,25 @@ async function traceOf(seed: number, name?: string): Promise<number> {
 }
 
 function shown(summary: Summary, verdicts: readonly SeedVerdict[]): string {
-  const kinds: Record<string, number> = {};
-  for (const { faults } of verdicts) {
-    for (const [kind, count] of Object.entries(faults)) kinds[kind] = (kinds[kind] ?? 0) + count;
-  }
-  const byKind = Object.entries(kinds)
-    .sort(([, one], [, other]) => other - one)
-    .map(([kind, count]) => `${kind} ${count}`)
-    .join(', ');
-  const { seeds, faults, violations, events, hash, elapsedMs } = summary;
+  const { seeds, faults, violations, events, hash, elapsedMs, kinds } = summary;
+  const listed = (names: readonly string[]) =>
+    names.map((kind) => `${kind} ${kinds[kind]}`).join(', ');
+  const twice = verdicts.filter(({ runs }) => runs === 2).length;
   return (
-    `${seeds} seeds, ${faults} faults (${byKind}), ${events} events, hash ${hash}, ` +
+    `${seeds} seeds (${twice} of them run twice), ${faults} faults (${listed(FAULT_KINDS)}), ` +
+    `which led to ${listed(EFFECT_KINDS)}; ${events} events, hash ${hash}, ` +
     `${Math.round(elapsedMs / 1000)} s: ${violations} seeds failed`
   );
 }
 
-function totalOf(faults: Readonly<Record<string, number>>): number {
-  return Object.values(faults).reduce((sum, count) => sum + count, 0);
+/** Zeroes included. */
+function kindsOf(verdicts: readonly SeedVerdict[]): Record<string, number> {
+  const kinds: Record<string, number> = {};
+  for (const kind of [...FAULT_KINDS, ...EFFECT_KINDS]) kinds[kind] = 0;
+  for (const { faults } of verdicts) {
+    for (const [kind, count] of Object.entries(faults)) kinds[kind] = (kinds[kind] ?? 0) + count;
+  }
+  return kinds;
 }
 
 /** One hash over those of all seeds, in their order. */
