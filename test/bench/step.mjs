@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { Kafka, logLevel } from 'kafkajs';
 import { createViteServer } from 'vitest/node';
+import { DEFAULTS } from '../../dist/src/config/options.js';
 import { readTopic } from '../../dist/topologies/billing/raw-log.js';
 
 const HELP = `npm run bench:step -- [options]
@@ -20,7 +21,7 @@ const HELP = `npm run bench:step -- [options]
                      after, offsets-first, announced (chosen)
   --partitions N     partitions that each transaction writes to (2)
   --records N        records of a transaction (20)
-  --rest N           pause after each transaction of ours in ms, as by the commitRestMs option (0)
+  --rest N           pause after each transaction of ours in ms (the default of the option commitRestMs)
   --seconds N        measured time of a run, after 1 s of warm-up (5)
   --rounds N         runs of each, in turns; the table shows medians (1)
   --json             every figure as one last line of JSON instead of the table
@@ -50,7 +51,7 @@ function readOptions() {
       orders: text(DEFAULT_ORDER),
       partitions: text('2'),
       records: text('20'),
-      rest: text('0'),
+      rest: text(String(DEFAULTS.commitRestMs)),
       seconds: text('5'),
       rounds: text('1'),
       json: { type: 'boolean', default: false },
