@@ -221,6 +221,7 @@ class SimulatedRun {
         transactionTimeoutMs: 2_500,
         stopTimeoutMs: 1_000,
         rebalanceTimeoutMs: 6_000,
+        repartitionPurgeIntervalMs: 1_000,
         ...this.#given.options,
       },
       log: this.#given.log ?? (() => silentLog),

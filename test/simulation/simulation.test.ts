@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { NO_FAULTS } from '../../src/simulation/faults.ts';
 import { simulate } from '../../src/simulation/simulation.ts';
 import { readRegressions } from './regression-files.ts';
+import { runSeed } from './seed-run.ts';
 import { WORKLOADS, workloadOf } from './workloads.ts';
 
 const SEEDS = [1, 2, 3, 4, 5];
@@ -29,6 +30,12 @@ test('the same seed gives the same run, another seed another one', async () => {
   expect(again.lines).toEqual(one.lines);
   expect(again.hash).toBe(one.hash);
   expect(other.hash).not.toBe(one.hash);
+});
+
+test('one of a hundred seeds is run twice', async () => {
+  const [twice, once] = [await runSeed({ seed: 200 }), await runSeed({ seed: 201 })];
+  expect([twice.runs, once.runs]).toEqual([2, 1]);
+  expect([...twice.violations, ...once.violations]).toEqual([]);
 });
 
 test.each(readRegressions('.'))('%s, which once failed, is exact', async (_, regression) => {
