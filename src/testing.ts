@@ -15,7 +15,6 @@ export {
   planOf,
 } from './kafka/transport/faulty.ts';
 export { type Clock, type Ports, systemPorts, type Timers } from './ports.ts';
-export type { CommittedRecord, PartitionView } from './simulation/committed-log.ts';
 export {
   type CrashTestInput,
   type CrashTestOptions,
@@ -23,13 +22,15 @@ export {
   crashTest,
 } from './simulation/crash-test.ts';
 export { drawFaults, type FaultRates, NO_FAULTS } from './simulation/faults.ts';
+export type { CommittedRecord, PartitionView } from './simulation/oracle/committed-log.ts';
+export type { Input, Model, Outcome, Source, Written } from './simulation/oracle/evidence.ts';
 export {
   type Scenario,
   type SimulationOptions,
   type SimulationResult,
   simulate,
 } from './simulation/simulation.ts';
-export type { Input, Outcome, UserCode, Workload, Written } from './simulation/workload.ts';
+export type { UserCode, Workload } from './simulation/workload.ts';
 export type { TestDriverOptions } from './testing/driven.ts';
 export { marbles, type TimedRecord } from './testing/marbles.ts';
 export { roundTrip, type TopicSerdes } from './testing/serde-bytes.ts';

@@ -100,6 +100,24 @@ const violations: [(files: FileMap) => string[], string, Record<string, string>,
   ],
   [
     importTable,
+    'an oracle that reads with the code it judges',
+    {
+      'src/simulation/oracle/a.ts': "import { b } from '../../kafka/protocol/b.ts';",
+      'src/kafka/protocol/b.ts': '',
+    },
+    'src/simulation/oracle may not import',
+  ],
+  [
+    importTable,
+    'an oracle that takes what everybody may take',
+    {
+      'src/simulation/oracle/a.ts': "import { invariant } from '../../errors.ts';",
+      'src/errors.ts': '',
+    },
+    'src/simulation/oracle may not import',
+  ],
+  [
+    importTable,
     'protocol that reads records',
     {
       'src/kafka/protocol/a.ts': "import { b } from '../records/b.ts';",

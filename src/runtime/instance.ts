@@ -20,6 +20,7 @@ import type { Metrics, MetricsSnapshot } from '../telemetry/metrics.ts';
 import type { ApplicationPlan } from './application-plan.ts';
 import { guarded, type InstanceState, type RuntimeListener } from './listener.ts';
 import { Signal } from './signal.ts';
+import type { StoreRowsView } from './store-rows.ts';
 import { TaskLife } from './task-life.ts';
 import { within } from './within.ts';
 
@@ -99,6 +100,11 @@ export class Instance {
   /** Tasks that process records now. */
   get runningTasks(): readonly string[] {
     return [...this.#tasks.values()].filter((life) => life.isRunning).map((life) => life.id);
+  }
+
+  /** Copies of the committed rows of all stores of running tasks. */
+  committedRows(): readonly StoreRowsView[] {
+    return [...this.#tasks.values()].flatMap((life) => life.committedRows());
   }
 
   metrics(): MetricsSnapshot {

@@ -24,6 +24,7 @@ import { type AssignmentParts, assignTask, fenceAndRead, stillOwner } from './as
 import type { Committed } from './committed.ts';
 import type { GroupPort } from './group-port.ts';
 import type { RuntimeListener } from './listener.ts';
+import { committedRowsOf, type StoreRowsView } from './store-rows.ts';
 import { Task } from './task.ts';
 import { beginRun } from './task-run.ts';
 import { TaskStores } from './task-stores.ts';
@@ -116,6 +117,13 @@ export class TaskLife {
     const task = this.#task;
     if (task === null) return [];
     return task.plan.inputs.map((input, i) => ({ ...input, offset: task.committed.offsets[i]! }));
+  }
+
+  /** Committed rows of the stores; none while the task does not run. */
+  committedRows(): readonly StoreRowsView[] {
+    const task = this.#task;
+    if (task === null || this.#state !== 'running') return [];
+    return committedRowsOf(task.plan, task.stores, task.isQuiet ? 'quiet' : 'busy');
   }
 
   /** Where the inputs have got to, committed or not. */

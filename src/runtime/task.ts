@@ -81,6 +81,10 @@ export class Task {
     return this.#failure ?? this.#run.execution.failure;
   }
 
+  get stores(): TaskStores {
+    return this.#parts.stores;
+  }
+
   get isCommitting(): boolean {
     return this.#committing !== null;
   }

@@ -31,6 +31,8 @@ export interface CastOptions {
   readonly random: SeededRandom;
   readonly topology: (process: SimulatedProcess) => StartInstanceOptions['topology'];
   readonly transport: (process: SimulatedProcess) => Transport;
+  /** Open ones. */
+  readonly connections: (process: SimulatedProcess) => number;
   readonly options: Partial<Options> & { readonly applicationId: string };
   readonly log: (process: string) => Log;
   readonly note: (who: string, what: string) => void;
@@ -38,6 +40,8 @@ export interface CastOptions {
 
 const START_MS_MOST = 500;
 const RESTART_MS = [10, 3_000] as const;
+/** What a stopped process has begun, a pause before a repeat for instance, is over by then. */
+const LINGER_MS = 1_000;
 
 /**
  * Reasons to end by which a process under faults does nothing wrong: it could not reach the cluster
@@ -53,7 +57,11 @@ export class Cast {
   readonly slots: readonly Slot[];
   /** What processes said that had no reason to give up. */
   readonly violations: string[] = [];
+  /** What processes that were stopped have left behind. */
+  readonly leaks: string[] = [];
   readonly #options: CastOptions;
+  /** Processes that have come to their end in an orderly way. */
+  readonly #stopped = new Set<SimulatedProcess>();
   #state: 'playing' | 'closing' = 'playing';
 
   constructor(options: CastOptions) {
@@ -99,9 +107,15 @@ export class Cast {
     this.#state = 'closing';
     const stopping = this.slots.map(async ({ instance, process }) => {
       // A process may still die while it stops.
-      if (process?.state === 'running') await Promise.race([instance?.stop(), process.death]);
+      if (process?.state !== 'running') return;
+      await Promise.race([instance?.stop(), process.death]);
     });
     await Promise.all(stopping);
+    await new Promise<void>((resolve) => this.#options.time.after(LINGER_MS, resolve));
+    for (const { process } of this.slots) {
+      if (process !== null && this.#stopped.has(process)) this.#look(process);
+      process?.kill();
+    }
   }
 
   #start(slot: Slot): void {
@@ -133,8 +147,14 @@ export class Cast {
   }
 
   #exited(process: SimulatedProcess, cause: unknown): void {
-    if (cause === null) this.#options.note(process.name, 'exits');
-    else {
+    if (cause === null) {
+      this.#options.note(process.name, 'exits');
+      // It may end what it is at, as a process does that nothing holds any more.
+      if (this.#state === 'closing') {
+        this.#stopped.add(process);
+        return;
+      }
+    } else {
       const { code, message } = asEscapementError(cause);
       this.#options.note(process.name, `exits: ${code}`);
       if (!MAY_END_A_PROCESS.has(code)) {
@@ -143,6 +163,14 @@ export class Cast {
     }
     process.kill();
     this.buried(process);
+  }
+
+  /** A process that was stopped in calm has let go of everything. */
+  #look(process: SimulatedProcess): void {
+    const left = { timers: process.timers, connections: this.#options.connections(process) };
+    for (const [what, count] of Object.entries(left)) {
+      if (count > 0) this.leaks.push(`${process.name} stops with ${count} ${what} left`);
+    }
   }
 }
 

@@ -9,11 +9,12 @@
 import { EscapementError } from '../errors.ts';
 import { murmur2, partitionOf } from '../kafka/records/murmur2.ts';
 import type { StartInstanceOptions } from '../runtime/start-instance.ts';
-import type { CommittedRecord } from './committed-log.ts';
 import { NO_FAULTS } from './faults.ts';
+import type { CommittedRecord } from './oracle/committed-log.ts';
+import type { Input, Outcome } from './oracle/evidence.ts';
 import { simulate } from './simulation.ts';
 import { runSweepCase, type SweepOptions, sweepCases } from './sweep.ts';
-import type { Input, Outcome, Workload } from './workload.ts';
+import type { Workload } from './workload.ts';
 
 type Topology = StartInstanceOptions['topology'];
 

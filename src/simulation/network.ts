@@ -53,6 +53,7 @@ export interface Passage {
   readonly request: TransportRequest;
   /** Of this process and API, from 1. */
   readonly ordinal: number;
+  readonly sentAtMs: number;
 }
 
 export interface NetworkOptions {
@@ -77,14 +78,21 @@ interface Pending {
 
 export class Network {
   readonly options: NetworkOptions;
+  readonly #links = new WeakMap<SimulatedProcess, Map<string, Link>>();
 
   constructor(options: NetworkOptions) {
     this.options = options;
   }
 
+  /** Open connections of a process. */
+  connections(process: SimulatedProcess): number {
+    return [...(this.#links.get(process)?.values() ?? [])].filter(({ isOpen }) => isOpen).length;
+  }
+
   transport(process: SimulatedProcess): Transport {
-    const { broker } = this.options;
+    const { broker, time } = this.options;
     const links = new Map<string, Link>();
+    this.#links.set(process, links);
     const counts = new Map<number, number>();
     let state: 'open' | 'closed' = 'open';
     const linkTo = (node: number, lane: Lane): Link => {
@@ -111,7 +119,7 @@ export class Network {
           }
           const ordinal = (counts.get(request.apiKey) ?? 0) + 1;
           counts.set(request.apiKey, ordinal);
-          const passage = { process, node, request, ordinal };
+          const passage = { process, node, request, ordinal, sentAtMs: time.now + process.lagMs };
           linkTo(node, request.lane).send({
             passage,
             strike: this.options.strike(passage),

@@ -4,9 +4,9 @@ import { decodeResponse, encodeRequest } from '../kafka/protocol/codec.ts';
 import { createTopics } from '../kafka/protocol/create-topics.ts';
 import { produce } from '../kafka/protocol/produce.ts';
 import type { Api } from '../kafka/protocol/schema.ts';
-import { type PartitionView, viewPartition } from './committed-log.ts';
-import { type RawBatch, rawBatches, writeRawBatch } from './raw-batches.ts';
-import type { Input, Written } from './workload.ts';
+import { type PartitionView, viewPartition } from './oracle/committed-log.ts';
+import type { Input, Written } from './oracle/evidence.ts';
+import { type RawBatch, rawBatches, writeRawBatch } from './oracle/raw-batches.ts';
 
 export type SeenBatches = (
   batches: readonly RawBatch[],
@@ -18,6 +18,8 @@ const asTheyAre: SeenBatches = (batches) => batches;
 
 export class Outsider {
   readonly written: Written[] = [];
+  /** Batches that were there when they were about to be deleted, by place and base offset. */
+  readonly #archive = new Map<string, Map<number, RawBatch>>();
   readonly #broker: Broker;
   readonly #groupId: string;
   readonly #latest = new Map<string, { readonly last: Buffer | undefined; view: PartitionView }>();
@@ -66,18 +68,27 @@ export class Outsider {
     return this.#broker.topics.all().map(({ name }) => name);
   }
 
-  /** What is in a topic, partition after partition, as `seen` lets it be seen. */
-  views(name: string, seen: SeenBatches = asTheyAre): PartitionView[] {
+  /**
+   * What is in a topic, partition after partition, as `seen` lets it be seen; `ever`: with what was
+   * deleted since.
+   */
+  views(
+    name: string,
+    seen: SeenBatches = asTheyAre,
+    part: 'present' | 'ever' = 'present',
+  ): PartitionView[] {
     const topic = this.#broker.topics.find(name);
     if (topic === undefined) return [];
     return topic.partitions.map(({ log }, partition) => {
-      const batches = log.batches.flatMap(({ bytes }) => [...rawBatches(bytes)]);
-      const { logStartOffset: startOffset } = log;
+      const present = log.batches.flatMap(({ bytes }) => this.#parsed(bytes));
+      const first = present[0]?.baseOffset ?? log.logEndOffset;
+      const archived = [...(this.#archive.get(`${name}-${partition}`)?.values() ?? [])];
+      const gone = archived.filter(({ baseOffset }) => part === 'ever' && baseOffset < first);
       return viewPartition({
         topic: name,
         partition,
-        startOffset,
-        batches: seen(batches, name, partition),
+        startOffset: gone[0]?.baseOffset ?? log.logStartOffset,
+        batches: seen([...gone, ...present], name, partition),
       });
     });
   }
@@ -108,6 +119,20 @@ export class Outsider {
     const batches = [...rawBatches(bytes)];
     this.#batches.set(bytes, batches);
     return batches;
+  }
+
+  /** Keeps what is there now, before somebody deletes it. */
+  archive(): void {
+    for (const { name, partitions } of this.#broker.topics.all()) {
+      for (const [partition, { log }] of partitions.entries()) {
+        const place = `${name}-${partition}`;
+        const kept = this.#archive.get(place) ?? new Map<number, RawBatch>();
+        this.#archive.set(place, kept);
+        for (const { bytes } of log.batches) {
+          for (const batch of this.#parsed(bytes)) kept.set(batch.baseOffset, batch);
+        }
+      }
+    }
   }
 
   stableEnd(topic: string, partition: number): number {

@@ -28,6 +28,7 @@ export class SimulatedProcess {
   /** Resolves when the process is dead. */
   readonly death: Promise<void>;
   readonly #time: VirtualTime;
+  #timers = 0;
   #state: ProcessState = 'running';
   #held: (() => void)[] = [];
   #wallClockOffsetMs = 0;
@@ -42,15 +43,22 @@ export class SimulatedProcess {
       this.#announceDeath = resolve;
     });
     const after = (delayMs: number, callback: () => void): Timer => {
-      let isCancelled = false;
+      let isOver = false;
+      const over = (): boolean => {
+        const wasOver = isOver;
+        isOver = true;
+        if (!wasOver) this.#timers -= 1;
+        return wasOver;
+      };
+      this.#timers += 1;
       const timer = time.after(this.lagMs + delayMs, () => {
         this.enter(() => {
-          if (!isCancelled) callback();
+          if (!over()) callback();
         });
       });
       return {
         cancel: () => {
-          isCancelled = true;
+          over();
           timer.cancel();
         },
       };
@@ -71,6 +79,11 @@ export class SimulatedProcess {
 
   get state(): ProcessState {
     return this.#state;
+  }
+
+  /** Timers that have neither run nor been cancelled. */
+  get timers(): number {
+    return this.#timers;
   }
 
   get isDead(): boolean {

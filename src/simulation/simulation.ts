@@ -11,18 +11,26 @@
  */
 import { Broker } from '../broker/broker.ts';
 import type { Options } from '../config/options.ts';
+import { deleteRecords } from '../kafka/protocol/delete-records.ts';
+import { txnOffsetCommit } from '../kafka/protocol/txn-offset-commit.ts';
 import { type Log, silentLog } from '../telemetry/log.ts';
 import { Cast, immortal } from './cast.ts';
+import { evidenceOf, isInternal } from './evidence-of.ts';
 import { drawFaults, type FaultRates } from './faults.ts';
 import { History } from './history.ts';
 import { Nemesis } from './nemesis.ts';
 import { Network, type Passage, type Strike } from './network.ts';
-import { judge, PrefixReader } from './oracle.ts';
-import { Outsider, type SeenBatches } from './outsider.ts';
+import { committedLines } from './oracle/committed-lines.ts';
+import type { Evidence, Input, StoreRows, Violation } from './oracle/evidence.ts';
+import { judge } from './oracle/judge.ts';
+import { PrefixReader } from './oracle/prefix-reader.ts';
+import { TransactionTrace } from './oracle/transaction-trace.ts';
+import { Outsider } from './outsider.ts';
 import { SeededRandom } from './seeded-random.ts';
-import { TransactionTrace } from './transaction-trace.ts';
+import type { SimulatedProcess } from './simulated-process.ts';
+import type { Tamper } from './tamper.ts';
 import { VirtualTime } from './virtual-time.ts';
-import type { Input, Workload, Written } from './workload.ts';
+import type { Workload } from './workload.ts';
 
 /** What is drawn from the seed where it is not given: with it, a run can be repeated and changed. */
 export interface Scenario {
@@ -44,6 +52,8 @@ export interface Scenario {
 export interface SimulationOptions extends Partial<Omit<Scenario, 'seed'>> {
   readonly workload: Workload;
   readonly seed: number;
+  /** Default `spread`: over the run, with restarts; `at-once`: all of it before anything runs. */
+  readonly writing?: 'spread' | 'at-once';
   /** Strikes chosen one by one, before those of `faults`. */
   readonly strike?: (passage: Passage) => Strike | null;
   /** Changes the evidence before it is judged: for tests of the oracle. */
@@ -56,17 +66,13 @@ export interface SimulationOptions extends Partial<Omit<Scenario, 'seed'>> {
   readonly log?: (process: string) => Log;
 }
 
-export interface Tamper {
-  readonly batches?: SeenBatches;
-  readonly committedOffset?: (offset: number, topic: string, partition: number) => number;
-  readonly written?: (written: readonly Written[]) => readonly Written[];
-}
-
 export interface SimulationResult {
   readonly workload: string;
   readonly scenario: Scenario;
-  /** Empty: the run was exact. */
+  /** Empty: the run was exact. Each begins with the name of its check (`oracle/judge.ts`). */
   readonly violations: readonly string[];
+  /** What must be the same in every other run over this input (`oracle/committed-lines.ts`). */
+  readonly committed: readonly string[];
   /** Faults that struck, and what they led to, by kind: `FAULT_KINDS` and `EFFECT_KINDS`. */
   readonly faults: Readonly<Record<string, number>>;
   readonly events: number;
@@ -120,8 +126,10 @@ class SimulatedRun {
   readonly #network: Network;
   readonly #trace = new TransactionTrace();
   readonly #reader = new PrefixReader();
-  readonly #violations: string[] = [];
+  readonly #violations: Violation[] = [];
+  readonly #stores: StoreRows[] = [];
   readonly #casts: Cast[] = [];
+  #committed: readonly string[] = [];
   #unwritten = 0;
 
   constructor(given: SimulationOptions) {
@@ -155,8 +163,11 @@ class SimulatedRun {
       time: this.#time,
       random: random.fork('network'),
       history: this.#history,
-      strike: (passage) => this.#nemesis.strike(passage),
-      observe: (passage, answer) => this.#trace.observe(passage, answer),
+      strike: (passage) => {
+        if (passage.request.apiKey === deleteRecords.key) this.#outsider.archive();
+        return this.#nemesis.strike(passage);
+      },
+      observe: (passage, answer) => this.#observe(passage, answer),
       latencyMs: LATENCY_MS,
     });
   }
@@ -168,13 +179,15 @@ class SimulatedRun {
       this.#outsider.createTopic(name, partitions);
     }
     const inputs = workload.inputs(new SeededRandom(seed).fork('inputs'), records);
-    const first = Math.ceil(inputs.length * UNDER_FAULTS);
-    const second = Math.ceil(inputs.length * AFTER_FAULTS);
+    const isSpread = this.#given.writing !== 'at-once';
+    const first = isSpread ? Math.ceil(inputs.length * UNDER_FAULTS) : inputs.length;
+    const second = isSpread ? Math.ceil(inputs.length * AFTER_FAULTS) : inputs.length;
 
+    this.#watch();
+    this.#writeWithin(inputs.slice(0, first), isSpread ? faultsMs : 0);
+    if (!isSpread) await this.#time.run(() => this.#unwritten === 0, faultsMs);
     const cast = this.#newCast('p');
     this.#nemesis.haunt(cast);
-    this.#watch();
-    this.#writeWithin(inputs.slice(0, first), faultsMs);
     await this.#time.run(() => false, faultsMs);
     this.#nemesis.bind();
     this.#note('all', 'calm');
@@ -184,9 +197,13 @@ class SimulatedRun {
       (await this.#closed(cast)) &&
       this.#newCast('q') !== null &&
       (await this.#restAfter(inputs.slice(second), 'with the state restored')) &&
+      this.#lookAtStores(this.#casts.at(-1)!, 'rest') &&
       (await this.#closed(this.#casts.at(-1)!));
+    const evidence = this.#evidence();
     this.#broker.close();
-    if (isAtRest) this.#judge();
+    if (!isAtRest) this.#violations.push(...evidence.seen);
+    else this.#violations.push(...judge(evidence));
+    if (isAtRest) this.#committed = committedLines(evidence);
   }
 
   result(): SimulationResult {
@@ -194,10 +211,10 @@ class SimulatedRun {
       workload: this.#given.workload.name,
       scenario: this.#scenario,
       violations: [
-        ...this.#violations,
-        ...this.#casts.flatMap(({ violations }) => violations),
-        ...this.#reader.violations,
+        ...this.#violations.map(({ check, what }) => `${check}: ${what}`),
+        ...this.#casts.flatMap(({ violations }) => violations.map((what) => `rest: ${what}`)),
       ],
+      committed: this.#committed,
       faults: this.#nemesis.struck,
       events: this.#time.events,
       hash: this.#history.hash,
@@ -214,6 +231,7 @@ class SimulatedRun {
       random: new SeededRandom(this.#given.seed).fork(`cast ${prefix}`),
       topology: (process) => this.#given.workload.topology(this.#nemesis.userCode(process)),
       transport: (process) => this.#network.transport(process),
+      connections: (process) => this.#network.connections(process),
       options: {
         applicationId: APPLICATION_ID,
         sessionTimeoutMs: SESSION_TIMEOUT_MS,
@@ -253,11 +271,42 @@ class SimulatedRun {
   /** A reader looks at what is committed now and then. */
   #watch(): void {
     this.#time.after(this.#random.between(100, 2_000), () => {
+      const { readerView } = this.#given.tamper ?? {};
       for (const view of this.#outsider.topics().flatMap((name) => this.#outsider.latest(name))) {
-        this.#reader.read(view, this.#outsider.stableEnd(view.topic, view.partition));
+        const end = this.#outsider.stableEnd(view.topic, view.partition);
+        this.#reader.read(readerView?.(view, this.#time.now) ?? view, end);
       }
       this.#watch();
     });
+  }
+
+  /** The broker has carried out a request: a moment at which a step is under way, too. */
+  #observe({ process, request, sentAtMs }: Passage, answer: Buffer): void {
+    const { apiKey, apiVersion, body } = request;
+    const { exchange: tampered } = this.#given.tamper ?? {};
+    const seen = { process: process.name, apiKey, apiVersion, request: body, answer };
+    const exchange = { ...seen, sentAtMs, atMs: this.#time.now };
+    this.#trace.observe(tampered?.(exchange) ?? exchange);
+    if (apiKey !== txnOffsetCommit.key) return;
+    for (const cast of this.#casts) this.#lookAtStores(cast, 'busy', process);
+  }
+
+  /** What a reader of committed state would be given now. */
+  #lookAtStores({ slots }: Cast, moment: StoreRows['moment'], only?: SimulatedProcess): true {
+    const hex = (bytes: Buffer): string => bytes.toString('hex');
+    for (const { process, instance } of slots) {
+      if (process?.state !== 'running' || (only !== undefined && process !== only)) continue;
+      for (const { rows, task, ...view } of instance?.committedRows() ?? []) {
+        this.#stores.push({
+          ...view,
+          atMs: this.#time.now,
+          process: process.name,
+          rows: new Map(rows.map(([key, value]) => [hex(key), hex(value)])),
+          moment: task === 'quiet' ? moment : 'busy',
+        });
+      }
+    }
+    return true;
   }
 
   #restAfter(inputs: readonly Input[], when: string): Promise<boolean> {
@@ -280,7 +329,7 @@ class SimulatedRun {
       ...(this.#unwritten > 0 ? [`${this.#unwritten} unwritten`] : []),
       ...this.#left(),
     ];
-    this.#violations.push(`no rest ${when}: ${left.join(', ')}`);
+    this.#violations.push({ check: 'rest', what: `no rest ${when}: ${left.join(', ')}` });
     return false;
   }
 
@@ -301,7 +350,7 @@ class SimulatedRun {
     const names = new Set(this.#outsider.written.map(({ topic }) => topic));
     return this.#outsider
       .topics()
-      .filter((name) => names.has(name) || isInternal(name, 'repartition'));
+      .filter((name) => names.has(name) || isInternal(APPLICATION_ID, name, 'repartition'));
   }
 
   async #closed(cast: Cast): Promise<boolean> {
@@ -310,28 +359,25 @@ class SimulatedRun {
       isClosed = true;
     });
     const end = await this.#time.run(() => isClosed, this.#time.now + REST_MS_MOST);
-    if (end !== 'done') this.#violations.push('the processes do not stop');
-    return end === 'done';
+    if (end !== 'done') {
+      this.#violations.push({ check: 'rest', what: 'the processes do not stop' });
+      return false;
+    }
+    this.#violations.push(...cast.leaks.map((what): Violation => ({ check: 'leak', what })));
+    return true;
   }
 
-  #judge(): void {
-    const outsider = this.#outsider;
-    const { batches, committedOffset, written } = this.#given.tamper ?? {};
-    const evidence = {
+  #evidence(): Evidence {
+    return evidenceOf({
       workload: this.#given.workload,
       applicationId: APPLICATION_ID,
+      outsider: this.#outsider,
       trace: this.#trace,
-      written: written?.(outsider.written) ?? outsider.written,
-      topics: outsider.topics(),
-      changelogs: outsider.topics().filter((name) => isInternal(name, 'changelog')),
+      reader: this.#reader,
+      stores: this.#stores,
       inputs: this.#inputs(),
-      topic: (name: string) => outsider.views(name, batches),
-      committedOffset: (topic: string, partition: number) => {
-        const offset = outsider.committedOffset(topic, partition);
-        return committedOffset?.(offset, topic, partition) ?? offset;
-      },
-    };
-    this.#violations.push(...judge(evidence));
+      tamper: this.#given.tamper ?? {},
+    });
   }
 
   #note(who: string, what: string): void {
@@ -350,8 +396,4 @@ function scenarioOf(given: SimulationOptions): Scenario {
     transactionVersion: given.transactionVersion ?? drawn.transactionVersion,
     faults: given.faults ?? drawn.faults,
   };
-}
-
-function isInternal(topic: string, kind: 'changelog' | 'repartition'): boolean {
-  return topic.startsWith(`${APPLICATION_ID}-`) && topic.endsWith(`-${kind}`);
 }

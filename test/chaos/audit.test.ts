@@ -1,6 +1,6 @@
 /** The judge of a chaos run, given a run that is right and then one thing that is not. */
 import { expect, test } from 'vitest';
-import type { RawRecord } from '../../src/simulation/raw-batches.ts';
+import type { RawRecord } from '../../src/simulation/oracle/raw-batches.ts';
 import { Audit, type ViolationKind } from './audit.ts';
 import { NEW_ACCOUNT, nextRow } from './topology.ts';
 

@@ -7,7 +7,7 @@
  * I1. Emissions of an output partition are judged in the order of the log.
  * I2. After a violation an account's model goes on from what was emitted: one defect is told once.
  */
-import type { RawRecord } from '../../src/simulation/raw-batches.ts';
+import type { RawRecord } from '../../src/simulation/oracle/raw-batches.ts';
 import { type AccountRow, NEW_ACCOUNT, nextRow, PARTITIONS } from './topology.ts';
 
 export type ViolationKind = 'lost' | 'duplicated' | 'swapped' | 'wrong' | 'dirty';

@@ -1,5 +1,5 @@
 /** Follows a partition's log on real brokers, from its start and without an end. */
-import { rawBatches } from '../../src/simulation/raw-batches.ts';
+import { rawBatches } from '../../src/simulation/oracle/raw-batches.ts';
 import { RawConnection, type RawFetched } from '../../topologies/billing/raw-connection.ts';
 import { type SettledListener, SettledLog } from './settled-log.ts';
 

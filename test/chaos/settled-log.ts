@@ -2,7 +2,7 @@
  * A partition's log as it becomes certain: what a transaction wrote is handed on when its marker
  * comes, as committed or as aborted; data outside transactions at once.
  */
-import type { RawBatch, RawRecord } from '../../src/simulation/raw-batches.ts';
+import type { RawBatch, RawRecord } from '../../src/simulation/oracle/raw-batches.ts';
 
 export interface SettledListener {
   committed(record: RawRecord): void;

@@ -1,14 +1,28 @@
 /**
  * The evidence of an exact run, broken in every way that a wrong run could break it: the oracle must
  * see each. The run is one with aborted transactions, so that there is something to flip.
+ *
+ * Of the last ones, one check alone can notice each: so no check rests on another.
  */
-import type { RawBatch, RawRecord } from '../../src/simulation/raw-batches.ts';
-import { simulate, type Tamper } from '../../src/simulation/simulation.ts';
+import { simulate } from '../../src/simulation/simulation.ts';
+import type { Tamper } from '../../src/simulation/tamper.ts';
 import { listAppend } from '../simulation/workloads/list-append.ts';
+import {
+  append,
+  change,
+  changeRecord,
+  committedAt,
+  flip,
+  inPartition,
+  markerWithData,
+  swapped,
+  without,
+} from './batch-edits.ts';
+import { CHECK_MUTANTS, type CheckMutant } from './check-mutants.ts';
 
 export interface OracleVerdict {
   readonly name: string;
-  /** What the oracle said; null: nothing. */
+  /** What the oracle said; null: nothing, or another check than the one that must see it. */
   readonly killedBy: string | null;
 }
 
@@ -17,89 +31,10 @@ const OUTPUT = 'out-1';
 const CHANGELOG = 'app-lists-changelog-0';
 const SEEDS_MOST = 100;
 
-type Change = (batches: RawBatch[]) => RawBatch[];
-
-function inPartition(place: string, change: Change): Tamper {
-  return {
-    batches: (batches, name, partition) => {
-      if (`${name}-${partition}` !== place) return batches;
-      return change(batches.map((batch) => ({ ...batch, records: [...batch.records] })));
-    },
-  };
-}
-
-const isData = (batch: RawBatch): boolean => batch.marker === null;
-
-/** The n-th data batch whose transaction was committed, counted from the end when negative. */
-function committedAt(batches: readonly RawBatch[], n: number): number {
-  const committed = batches.flatMap((batch, at) => {
-    if (!isData(batch)) return [];
-    const end = batches
-      .slice(at + 1)
-      .find((later) => later.marker !== null && later.producerId === batch.producerId);
-    return end?.marker === 'commit' ? [at] : [];
-  });
-  return committed.at(n)!;
-}
-
-function change(n: number, edit: (batch: RawBatch) => RawBatch): Change {
-  return (batches) => {
-    const at = committedAt(batches, n);
-    return batches.map((batch, index) => (index === at ? edit(batch) : batch));
-  };
-}
-
-function changeRecord(n: number, edit: (record: RawRecord) => RawRecord): Change {
-  return change(n, (batch) => ({
-    ...batch,
-    records: batch.records.map((record, at) => (at === 0 ? edit(record) : record)),
-  }));
-}
-
-function without(find: (batches: readonly RawBatch[]) => number): Change {
-  return (batches) => batches.filter((_, at) => at !== find(batches));
-}
-
-/** The first marker of that kind that ends data; a transaction may have none in a partition. */
-function markerWithData(batches: readonly RawBatch[], marker: 'commit' | 'abort'): number {
-  const open = new Set<number>();
-  return batches.findIndex((batch) => {
-    if (batch.marker === null) open.add(batch.producerId);
-    else if (open.delete(batch.producerId)) return batch.marker === marker;
-    return false;
-  });
-}
-
-function flip(from: 'commit' | 'abort'): Change {
-  return (batches) => {
-    const at = markerWithData(batches, from);
-    if (at < 0) throw new Error(`no ${from} marker to flip: choose another seed`);
-    const to = from === 'commit' ? 'abort' : 'commit';
-    return batches.map((batch, index) => (index === at ? { ...batch, marker: to } : batch));
-  };
-}
-
-/** Another record behind the last one, of its transaction or of none. */
-function append(edit: (record: RawRecord) => RawRecord, part: 'transaction' | 'none'): Change {
-  return (batches) => {
-    const at = committedAt(batches, -1);
-    const last = batches[at]!;
-    const extra = edit(last.records.at(-1)!);
-    if (part === 'transaction') {
-      return change(-1, (batch) => ({ ...batch, records: [...batch.records, extra] }))(batches);
-    }
-    const end = batches.at(-1)!.lastOffset + 1;
-    const record = { ...extra, offset: end };
-    return [
-      ...batches,
-      { ...last, baseOffset: end, lastOffset: end, isTransactional: false, records: [record] },
-    ];
-  };
-}
-
 const text = (value: string): Buffer => Buffer.from(value);
 
-export const ORACLE_MUTANTS: readonly (readonly [name: string, tamper: Tamper])[] = [
+/** What every one of them breaks, the model sees at the latest. */
+const OF_THE_BYTES: readonly (readonly [name: string, tamper: Tamper])[] = [
   [
     'an output batch is dropped',
     inPartition(
@@ -225,21 +160,6 @@ export const ORACLE_MUTANTS: readonly (readonly [name: string, tamper: Tamper])[
   ['the input has another order', { written: (written) => [...written].reverse() }],
 ];
 
-/** The records of two committed batches change places; their offsets stay. */
-function swapped(batches: RawBatch[]): RawBatch[] {
-  const [one, other] = [committedAt(batches, 0), committedAt(batches, 1)];
-  const withRecordOf = (batch: RawBatch, from: RawBatch): RawBatch => ({
-    ...batch,
-    records: batch.records.map((record, at) =>
-      at > 0 ? record : { ...from.records[0]!, offset: record.offset },
-    ),
-  });
-  return batches.map((batch, at) => {
-    if (at === one) return withRecordOf(batch, batches[other]!);
-    return at === other ? withRecordOf(batch, batches[one]!) : batch;
-  });
-}
-
 /** A seed in whose output and changelog there are commits and aborts to change. */
 async function seedWithAborts(): Promise<number> {
   for (let seed = 1; seed <= SEEDS_MOST; seed++) {
@@ -261,13 +181,20 @@ async function seedWithAborts(): Promise<number> {
   throw new Error(`no seed up to ${SEEDS_MOST} has aborted transactions`);
 }
 
+export const ORACLE_MUTANTS: readonly CheckMutant[] = [
+  ...OF_THE_BYTES.map(([name, tamper]) => ({ name, tamper })),
+  ...CHECK_MUTANTS,
+];
+
 /** What the oracle says of each mutant. Throws when it finds fault with the evidence as it is. */
 export async function judgeOracleMutants(): Promise<OracleVerdict[]> {
   const seed = await seedWithAborts();
   const verdicts: OracleVerdict[] = [];
-  for (const [name, tamper] of ORACLE_MUTANTS) {
-    const { violations } = await simulate({ workload: listAppend, seed, tamper });
-    verdicts.push({ name, killedBy: violations[0] ?? null });
+  for (const mutant of ORACLE_MUTANTS) {
+    const { name, workload = listAppend, tamper = {}, only, judge = simulate } = mutant;
+    const violations = await judge({ workload, seed, tamper }).then((run) => run.violations);
+    const others = violations.filter((each) => only !== undefined && !each.startsWith(`${only}: `));
+    verdicts.push({ name, killedBy: others.length > 0 ? null : (violations[0] ?? null) });
   }
   return verdicts;
 }

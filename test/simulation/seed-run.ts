@@ -1,5 +1,7 @@
 /** One seed: its workload, its run, and now and then the proof that the run can be repeated. */
-import { type Scenario, simulate } from '../../src/simulation/simulation.ts';
+import { differential } from '../../src/simulation/differential.ts';
+import { type Scenario, type SimulationResult, simulate } from '../../src/simulation/simulation.ts';
+import type { Workload } from '../../src/simulation/workload.ts';
 import { WORKLOADS, workloadOf } from './workloads.ts';
 
 export interface SeedRun {
@@ -19,16 +21,39 @@ export interface SeedVerdict {
   readonly runs: 1 | 2;
 }
 
-/** One of so many seeds is run twice. */
+/** One of so many seeds is run twice; others are compared with a calm run over their input. */
 const TWICE = 100;
+const COMPARED = 20;
 
 export async function runSeed({ seed, workload: name }: SeedRun): Promise<SeedVerdict> {
   const workload = name === undefined ? WORKLOADS[seed % WORKLOADS.length]! : workloadOf(name);
-  const { scenario, violations, faults, events, hash } = await simulate({ workload, seed });
-  const verdict = { workload: workload.name, scenario, violations, faults, events, hash };
+  const { scenario, committed, violations, faults, events, hash } = await simulate({
+    workload,
+    seed,
+  });
+  const others = await compared(workload, { scenario, committed, violations });
+  const verdict = {
+    workload: workload.name,
+    scenario,
+    violations: [...violations, ...others],
+    faults,
+    events,
+    hash,
+  };
   if (seed % TWICE !== 0) return { ...verdict, runs: 1 };
   const again = await simulate({ workload, seed });
   if (again.hash === hash) return { ...verdict, runs: 2 };
   const difference = `not reproducible: ${hash} the first time, ${again.hash} the second`;
-  return { ...verdict, violations: [...violations, difference], runs: 2 };
+  return { ...verdict, violations: [...verdict.violations, difference], runs: 2 };
+}
+
+async function compared(
+  workload: Workload,
+  run: Pick<SimulationResult, 'scenario' | 'committed' | 'violations'>,
+): Promise<readonly string[]> {
+  const { seed } = run.scenario;
+  if (run.violations.length > 0) return [];
+  if (seed % COMPARED === 0) return differential('undisturbed', { workload }, run);
+  if (seed % COMPARED === COMPARED / 2) return differential('replay', { workload }, run);
+  return [];
 }

@@ -11,7 +11,8 @@ import {
   to,
   topology,
 } from '../../../src/index.ts';
-import type { Outcome, UserCode, Workload } from '../../../src/simulation/workload.ts';
+import type { Outcome } from '../../../src/simulation/oracle/evidence.ts';
+import type { UserCode, Workload } from '../../../src/simulation/workload.ts';
 import { differences } from './differences.ts';
 import { idInputs, sourceOfId } from './ids.ts';
 
@@ -21,6 +22,7 @@ const KEYS = 4;
 
 export const copy: Workload = {
   name: 'copy',
+  repeatable: 'records',
   topics: { in: PARTITIONS, out: PARTITIONS },
 
   topology({ disturb }: UserCode) {

@@ -9,8 +9,9 @@ import {
   to,
   topology,
 } from '../../../src/index.ts';
+import type { Input, Outcome } from '../../../src/simulation/oracle/evidence.ts';
 import type { SeededRandom } from '../../../src/simulation/seeded-random.ts';
-import type { Input, Outcome, UserCode, Workload } from '../../../src/simulation/workload.ts';
+import type { UserCode, Workload } from '../../../src/simulation/workload.ts';
 import { differences } from './differences.ts';
 
 const text = string();
@@ -20,6 +21,7 @@ const AMOUNT_MOST = 1_000;
 
 export const fold: Workload = {
   name: 'fold',
+  repeatable: 'records',
   topics: { in: PARTITIONS, counts: PARTITIONS, sums: PARTITIONS },
 
   topology({ disturb }: UserCode) {

@@ -1,6 +1,7 @@
 /** Input whose values are ids that say where they stand: each input partition has one writer. */
+
+import type { Input, Source } from '../../../src/simulation/oracle/evidence.ts';
 import type { SeededRandom } from '../../../src/simulation/seeded-random.ts';
-import type { Input, Source } from '../../../src/simulation/workload.ts';
 
 export interface IdInputs {
   readonly random: SeededRandom;

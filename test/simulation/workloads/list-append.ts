@@ -3,7 +3,8 @@
  * must extend the one before by exactly one id. What is lost, doubled or out of order shows at once.
  */
 import { aggregate, retry, string, to, topology } from '../../../src/index.ts';
-import type { Outcome, UserCode, Workload } from '../../../src/simulation/workload.ts';
+import type { Outcome } from '../../../src/simulation/oracle/evidence.ts';
+import type { UserCode, Workload } from '../../../src/simulation/workload.ts';
 import { differences } from './differences.ts';
 import { idInputs, sourceOfId } from './ids.ts';
 
@@ -26,6 +27,7 @@ export const appended = (disturb: () => void) =>
 
 export const listAppend: Workload = {
   name: 'list-append',
+  repeatable: 'records',
   topics: { in: PARTITIONS, out: PARTITIONS },
 
   topology({ disturb }: UserCode) {

@@ -13,8 +13,9 @@ import {
   to,
   topology,
 } from '../../../src/index.ts';
+import type { Input, Outcome } from '../../../src/simulation/oracle/evidence.ts';
 import type { SeededRandom } from '../../../src/simulation/seeded-random.ts';
-import type { Input, Outcome, UserCode, Workload } from '../../../src/simulation/workload.ts';
+import type { UserCode, Workload } from '../../../src/simulation/workload.ts';
 import { differences } from './differences.ts';
 
 const text = string();
@@ -31,6 +32,7 @@ function debited(row: string, transfer: string): string {
 
 export const transfer: Workload = {
   name: 'transfer',
+  repeatable: 'last-of-key',
   topics: { transfers: PARTITIONS, credited: PARTITIONS },
 
   topology({ disturb }: UserCode) {
@@ -77,6 +79,37 @@ export const transfer: Workload = {
   },
 
   source: () => null,
+
+  /** After each step: what was sent has been received, or is under way in the repartition topic. */
+  conserved({ applicationId, steps }: Outcome): string[] {
+    const credits = `${applicationId}-credits-repartition`;
+    const amounts = new Map<string, number>();
+    const sums = new Map<string, number>();
+    const read = new Map<number, number>();
+    let [sent, received, underWay] = [0, 0, 0];
+    for (const { transaction, records, offsets } of steps) {
+      for (const { topic, partition, offset, key, value } of records) {
+        const row = `${topic} ${key}`;
+        const total = Number(String(value).split(' ')[0]);
+        if (topic === credits) {
+          amounts.set(`${partition}@${offset}`, total);
+          underWay += total;
+        } else if (topic.endsWith('-debits-changelog')) sent += total - (sums.get(row) ?? 0);
+        else if (topic.endsWith('-received-changelog')) received += total - (sums.get(row) ?? 0);
+        sums.set(row, total);
+      }
+      for (const { topic, partition, offset } of offsets) {
+        if (topic !== credits) continue;
+        for (let at = read.get(partition) ?? 0; at < offset; at++) {
+          underWay -= amounts.get(`${partition}@${at}`) ?? 0;
+        }
+        read.set(partition, offset);
+      }
+      if (sent === received + underWay) continue;
+      return [`after ${transaction}: ${sent} sent, ${received} received, ${underWay} under way`];
+    }
+    return [];
+  },
 
   check({ applicationId, written, topic }: Outcome): string[] {
     const sent = new Map<string, number>();

@@ -12,14 +12,9 @@ import {
   windowedAggregate,
   windowedSerde,
 } from '../../../src/index.ts';
+import type { Input, Outcome, Written } from '../../../src/simulation/oracle/evidence.ts';
 import type { SeededRandom } from '../../../src/simulation/seeded-random.ts';
-import type {
-  Input,
-  Outcome,
-  UserCode,
-  Workload,
-  Written,
-} from '../../../src/simulation/workload.ts';
+import type { UserCode, Workload } from '../../../src/simulation/workload.ts';
 import { differences } from './differences.ts';
 
 const text = string();
@@ -57,6 +52,7 @@ function model(records: readonly Written[]): { final: string[]; late: string[] }
 
 export const windows: Workload = {
   name: 'windows',
+  repeatable: 'records',
   topics: { in: PARTITIONS, final: PARTITIONS, late: PARTITIONS },
 
   topology({ disturb }: UserCode) {

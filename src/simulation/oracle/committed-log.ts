@@ -13,7 +13,7 @@ export interface CommittedRecord extends RawRecord {
   readonly producerId: number;
   readonly producerEpoch: number;
   readonly baseSequence: number;
-  /** Of the marker that committed it; -1 for data outside transactions. */
+  /** Of the marker that ended it; -1 for data outside transactions. */
   readonly markerOffset: number;
 }
 
@@ -22,8 +22,8 @@ export interface PartitionView {
   readonly partition: number;
   /** In the order of their offsets. */
   readonly committed: readonly CommittedRecord[];
-  /** Records of transactions that were aborted. */
-  readonly aborted: number;
+  /** Records of transactions that were aborted; `markerOffset` is that of the abort. */
+  readonly aborted: readonly CommittedRecord[];
   /** Records of transactions that nothing has ended. */
   readonly open: number;
   /** What is below it was deleted. */
@@ -44,12 +44,12 @@ export function viewPartition(given: PartitionBatches): PartitionView {
   const { topic, partition, startOffset } = given;
   const open = new Map<number, RawBatch[]>();
   const committed: CommittedRecord[] = [];
-  let aborted = 0;
+  const aborted: CommittedRecord[] = [];
   let endOffset = startOffset;
-  const commit = (batch: RawBatch, markerOffset: number): void => {
+  const end = (into: CommittedRecord[], batch: RawBatch, markerOffset: number): void => {
     const { producerId, producerEpoch, baseSequence } = batch;
     const place = { topic, partition, producerId, producerEpoch, baseSequence, markerOffset };
-    for (const record of batch.records) committed.push({ ...record, ...place });
+    for (const record of batch.records) into.push({ ...record, ...place });
   };
   for (const batch of given.batches) {
     // The first batch may begin below the start: batches are deleted whole.
@@ -61,9 +61,9 @@ export function viewPartition(given: PartitionBatches): PartitionView {
     if (batch.marker !== null) {
       const ended = open.get(producerId) ?? [];
       open.delete(producerId);
-      if (batch.marker === 'abort') aborted += countOf(ended);
-      else for (const each of ended) commit(each, batch.baseOffset);
-    } else if (!batch.isTransactional) commit(batch, -1);
+      const into = batch.marker === 'commit' ? committed : aborted;
+      for (const each of ended) end(into, each, batch.baseOffset);
+    } else if (!batch.isTransactional) end(committed, batch, -1);
     else open.set(producerId, [...(open.get(producerId) ?? []), batch]);
   }
   committed.sort((one, other) => one.offset - other.offset);
