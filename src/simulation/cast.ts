@@ -111,7 +111,9 @@ export class Cast {
       await Promise.race([instance?.stop(), process.death]);
     });
     await Promise.all(stopping);
-    await new Promise<void>((resolve) => this.#options.time.after(LINGER_MS, resolve));
+    // What stalls does when it goes on what it was told meanwhile.
+    const lag = Math.max(...this.slots.map(({ process }) => process?.lagMs ?? 0));
+    await new Promise<void>((resolve) => this.#options.time.after(lag + LINGER_MS, resolve));
     for (const { process } of this.slots) {
       if (process !== null && this.#stopped.has(process)) this.#look(process);
       process?.kill();
