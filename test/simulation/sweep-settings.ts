@@ -12,6 +12,7 @@ export const SWEEP_SETTINGS: readonly SweepSetting[] = [
   { workload: 'list-append', instances: 1, transactionVersion: 1 },
   { workload: 'list-append', instances: 1, transactionVersion: 2 },
   { workload: 'async-calls', instances: 1, transactionVersion: 2 },
+  { workload: 'billing', instances: 1, transactionVersion: 2 },
   { workload: 'transfer', instances: 2, transactionVersion: 1 },
   { workload: 'transfer', instances: 2, transactionVersion: 2 },
 ];

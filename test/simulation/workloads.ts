@@ -1,6 +1,7 @@
 /** Every workload that is simulated; a new one is a file of its own and a line here. */
 import type { Workload } from '../../src/simulation/workload.ts';
 import { asyncCalls } from './workloads/async-calls.ts';
+import { billing } from './workloads/billing.ts';
 import { copy } from './workloads/copy.ts';
 import { fold } from './workloads/fold.ts';
 import { listAppend } from './workloads/list-append.ts';
@@ -14,6 +15,7 @@ export const WORKLOADS: readonly Workload[] = [
   transfer,
   windows,
   asyncCalls,
+  billing,
 ];
 
 export function workloadOf(name: string): Workload {

@@ -61,8 +61,8 @@ export class TransactionTrace {
   readonly #generations = new Map<string, { generation: number; member: string }>();
   /** When heartbeats were answered well, by process. */
   readonly #beats = new Map<string, number[]>();
-  /** How often a process has taken a transactional id. */
-  readonly #fenced = new Map<string, number>();
+  /** When the requests were sent by which a process took a transactional id. */
+  readonly #fenced = new Map<string, number[]>();
   /** When a process had taken a transactional id; when it asked last for the offset of a place. */
   readonly #ownerSince = new Map<string, number>();
   readonly #readAt = new Map<string, number>();
@@ -237,12 +237,14 @@ export class TransactionTrace {
     if (errorCode !== 0 || transactionalId === null) return;
     const fence = `${process} ${transactionalId}`;
     const before = this.#beats.get(process)?.filter((at) => at <= sentAtMs) ?? [];
-    const fences = (this.#fenced.get(fence) ?? 0) + (this.#fences.has(request) ? 0 : 1);
+    const fences = this.#fenced.get(fence) ?? [];
+    if (!this.#fences.has(request)) fences.push(sentAtMs);
     this.#fences.add(request);
-    if (before.length < fences) {
+    this.#fenced.set(fence, fences);
+    // One may arrive long after others that were sent later.
+    if (before.length < fences.filter((at) => at <= sentAtMs).length) {
       this.#broken('owner', `${process} took ${transactionalId} without asking the group`);
     }
-    this.#fenced.set(fence, fences);
     this.#ownerSince.set(fence, atMs);
     this.#owners.set(transactionalId, process);
     this.#end(producerId);
