@@ -17,6 +17,7 @@ import { EscapementError } from '../errors.ts';
 import { listOffsets } from '../kafka/admin/topics.ts';
 import type { Cluster } from '../kafka/cluster/cluster.ts';
 import { endOffsets } from '../kafka/fetch/end-offsets.ts';
+import { isOutOfRange } from '../kafka/fetch/partition-feed.ts';
 import { type CommittedOffset, fetchOffsets } from '../kafka/group/offsets.ts';
 import type { TransactionalSession } from '../kafka/producer/session.ts';
 import type { TopicPartition } from '../kafka/topic-partition.ts';
@@ -145,9 +146,32 @@ async function restore(
   listener.restoreStarted?.({ task: plan.id, topic, partition, from, to });
   const range = { topic, partition, from, to, partitionTrailerBytes };
   const { decompressedBytesMax } = parts.options;
-  const { restored } = await restoreStore({ store, cluster, decompressedBytesMax, ...range });
+  const { restored } = await restoreStore({ store, cluster, decompressedBytesMax, ...range }).catch(
+    async (cause: unknown) => {
+      throw await expiredOr(cause, cluster, range);
+    },
+  );
   await prepareSchemas(store, owner.value, changelog);
   listener.restoreEnded?.({ task: plan.id, topic, partition, restored });
+}
+
+/**
+ * Retention may remove the first rows of a changelog of windows after its ends were read: those have
+ * expired, and all of it is restored again from what is now its start. Anything else stays what it is.
+ */
+async function expiredOr(
+  cause: unknown,
+  cluster: Cluster,
+  { topic, partition, from }: TopicPartition & { readonly from: number },
+): Promise<unknown> {
+  if (!isOutOfRange(cause)) return cause;
+  const start = await listOffsets(cluster, topic, partition, 'earliest');
+  if (start <= from) return cause;
+  return new EscapementError(
+    'OFFSET_OUT_OF_RANGE',
+    `The changelog ${topic}-${partition} was read from ${from}, but begins at ${start} by now.`,
+    { cause, decision: 'retry', at: { topic, partition, offset: from } },
+  );
 }
 
 /** The operator that a store belongs to. */

@@ -1,6 +1,14 @@
 /** The order in which a task becomes ours, rule by rule: each test fails when its rule is broken. */
 import { afterEach, expect, test } from 'vitest';
-import { merge, to, topology } from '../../src/index.ts';
+import {
+  long,
+  merge,
+  to,
+  topology,
+  tumbling,
+  windowedAggregate,
+  windowedSerde,
+} from '../../src/index.ts';
 import { addOffsetsToTxn } from '../../src/kafka/protocol/add-offsets-to-txn.ts';
 import { endTxn } from '../../src/kafka/protocol/end-txn.ts';
 import { fetch } from '../../src/kafka/protocol/fetch.ts';
@@ -233,6 +241,50 @@ test('a task whose changelog is let go in time restores all of it', async () => 
   letGo();
   await lab.reached(2 * ROWS.length);
   expect(await lab.counts()).toEqual(folded([...ROWS, ...ROWS]));
+});
+
+test('a changelog whose first rows expire while it is restored is read from its new start', async () => {
+  const windows = () => {
+    const app = topology('windows');
+    app.stream('in', { key: text, value: text }).pipe(
+      windowedAggregate({
+        name: 'counts',
+        window: tumbling({ sizeMs: 100, graceMs: 0 }),
+        init: () => 0,
+        add: (count) => count + 1,
+        key: text,
+        value: long(),
+      }),
+      to('out', { key: windowedSerde(text, 100), value: long() }),
+    );
+    return app;
+  };
+  lab = await Lab.open({ in: 1, out: 1 });
+  const first = await lab.start(windows(), lab.wire());
+  lab.write('in', [
+    ['a', 'x', 50],
+    ['a', 'x', 1_050],
+  ]);
+  await lab.reached(2);
+  await first.stop();
+  const wire = lab.wire();
+  const expired = wire.next(
+    fetch,
+    (_, pass) => {
+      lab.truncate(CHANGELOG, 1);
+      return pass();
+    },
+    ({ topics }) =>
+      topics.some(({ topic, partitions }) => {
+        return topic === CHANGELOG && partitions[0]?.fetchOffset === 0;
+      }),
+  );
+  const application = await lab.start(windows(), wire);
+  await expired;
+  lab.write('in', [['a', 'x', 1_060]]);
+  await Promise.race([lab.reached(3), application.stopped()]);
+  const counts = (await lab.committed('out')).map((line) => line.split('=').at(-1));
+  expect(counts).toEqual(['1', '1', '2']);
 });
 
 test('a first start commits the reset position before the first fetch', async () => {

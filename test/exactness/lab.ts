@@ -114,7 +114,9 @@ export class Lab {
   /** Deletes what is below the offset. */
   truncate(topic: string, offset: number): void {
     const topics = [{ name: topic, partitions: [{ partitionIndex: 0, offset }] }];
-    this.client.ask(deleteRecords, 2, { topics, timeoutMs: 1_000 });
+    const answer = this.client.ask(deleteRecords, 2, { topics, timeoutMs: 1_000 });
+    const errorCode = answer.topics[0]?.partitions[0]?.errorCode;
+    if (errorCode !== 0) throw new Error(`records of ${topic} were not deleted: ${errorCode}`);
   }
 
   #clientOf(node: number): Client {
