@@ -51,7 +51,7 @@ const write = (level: string) => (fields: object, event: string) =>
   );
 
 const log = {
-  debug: write('debug'),
+  debug: () => {},
   info: write('info'),
   warn: write('warn'),
   error: write('error'),
@@ -70,7 +70,8 @@ try {
     ...(options.instanceId === null ? {} : { instanceId: options.instanceId }),
     kafka: connection(),
     sessionTimeoutMs: options.sessionTimeoutMs,
-    heartbeatIntervalMs: Math.floor(options.sessionTimeoutMs / 6),
+    // Members hear of a rebalance by their heartbeats.
+    heartbeatIntervalMs: Math.floor(options.sessionTimeoutMs / 12),
     // Deleted behind the readers as often as can be, so that it is part of what is tried.
     repartitionPurgeIntervalMs: 2_000,
     minInsyncReplicas: 2,

@@ -75,7 +75,7 @@ export class Nemesis {
       }
     };
     await Promise.all([
-      every('kill', [500, 1_900], (own) => this.#kill(own)),
+      every('kill', [400, 1_500], (own) => this.#kill(own)),
       every('pause', [500, 3_000], (own) => this.#pause(own)),
       every('term', [3_000, 9_000], (own) => this.#restart(own)),
       every('broker', [1_000, 8_000], (own) => this.#killBroker(own)),
@@ -138,7 +138,7 @@ export class Nemesis {
 
   async #killBroker(random: SeededRandom): Promise<void> {
     const { cluster, timeline } = this.#options;
-    if (!(await this.#inSync())) return;
+    if (!(await this.#brokersWell('in sync'))) return;
     const node = random.pick(cluster.cluster.nodes);
     timeline.tell('broker kill', { node: node.id });
     await node.kill();
@@ -187,11 +187,11 @@ export class Nemesis {
     if (!this.#isStopped) this.#options.timeline.tell('not taken over', { after: what });
   }
 
-  /** Waits until all brokers are in sync and the processes share all tasks. */
+  /** Waits until no leader moves any more and the processes share all tasks. */
   async #settled(): Promise<boolean> {
     const { members, timeline } = this.#options;
     const end = performance.now() + SETTLE_MS_MOST;
-    if (!(await this.#inSync())) return false;
+    if (!(await this.#brokersWell('balanced'))) return false;
     for (;;) {
       const tasks = members.flatMap((member) => member.tasks);
       const isWhole = tasks.length === TASKS && new Set(tasks).size === TASKS;
@@ -207,12 +207,13 @@ export class Nemesis {
     }
   }
 
-  async #inSync(): Promise<boolean> {
+  async #brokersWell(how: 'in sync' | 'balanced'): Promise<boolean> {
+    const { cluster } = this.#options.cluster;
     try {
-      await this.#options.cluster.cluster.untilInSync();
+      await (how === 'balanced' ? cluster.untilBalanced() : cluster.untilInSync());
       return !this.#isStopped;
     } catch (error) {
-      this.#options.timeline.tell('brokers not in sync', { error });
+      this.#options.timeline.tell(`brokers not ${how}`, { error });
       return false;
     }
   }

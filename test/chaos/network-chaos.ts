@@ -23,7 +23,7 @@ const KINDS: readonly ProxyFaultKind[] = [
   ...['lose-request', 'cut-request', 'close-after-forward', 'late-request'],
   ...['lose-answer', 'swallow-answer', 'hold-answer', 'cut-answer'],
 ] as readonly ProxyFaultKind[];
-const RATE_MOST = 0.01;
+const RATE_MOST = 0.02;
 const HELD_MS = [500, 2_000] as const;
 const LATE_MS = [100, 3_000] as const;
 const LIFE_MS = [500, 1_500] as const;

@@ -48,6 +48,11 @@ export async function startProxiedCluster({
   const cluster = await startKafkaCluster({
     version,
     folder,
+    // A node that came back leads again soon, and then nothing moves any more.
+    settings: {
+      'leader.imbalance.check.interval.seconds': '1',
+      'leader.imbalance.per.broker.percentage': '0',
+    },
     nodeSettings: ({ id, port, controllerPort }) => ({
       listeners: [
         `PLAINTEXT://127.0.0.1:${port}`,

@@ -10,7 +10,7 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Admin, Kafka, logLevel } from 'kafkajs';
+import { type Admin, Kafka, logLevel, type PartitionMetadata } from 'kafkajs';
 import { freePorts, type JavaProcess, untilReady } from './java-process.ts';
 import {
   answers,
@@ -48,6 +48,8 @@ export interface RealCluster {
   leaderOf(topic: string, partition: number): Promise<RealNode>;
   /** Waits until every replica of every partition is in sync: a next node may be lost then. */
   untilInSync(): Promise<void>;
+  /** Waits until each partition is led by its first replica, too: no leader moves by itself then. */
+  untilBalanced(): Promise<void>;
   /** Stops all nodes and removes their logs. */
   stop(): Promise<void>;
 }
@@ -133,7 +135,9 @@ export async function startKafkaCluster(options: ClusterOptions): Promise<RealCl
       if (node === undefined) throw new Error(`${topic}-${partition} has no leader`);
       return node;
     },
-    untilInSync: () => untilInSync(answering(nodes)),
+    untilInSync: () => untilEvery(answering(nodes), isInSync),
+    untilBalanced: () =>
+      untilEvery(answering(nodes), (row) => isInSync(row) && row.leader === row.replicas[0]),
     async stop() {
       // Together and at once: nodes that stop one by one wait for leaders that stop as well.
       await Promise.all(nodes.map((node) => node.kill()));
@@ -218,15 +222,21 @@ async function withAdmin<T>(brokers: string[], ask: (admin: Admin) => Promise<T>
   }
 }
 
-async function untilInSync(brokers: string[]): Promise<void> {
+const isInSync = ({ leader, isr, replicas }: PartitionMetadata): boolean =>
+  leader >= 0 && isr.length === replicas.length;
+
+async function untilEvery(
+  brokers: string[],
+  isWell: (partition: PartitionMetadata) => boolean,
+): Promise<void> {
   const deadline = performance.now() + IN_SYNC_MS_MAX;
   await withAdmin(brokers, async (admin) => {
     for (;;) {
       const { topics } = await admin.fetchTopicMetadata();
       const behind = topics.flatMap(({ name, partitions }) =>
         partitions
-          .filter(({ leader, isr, replicas }) => leader < 0 || isr.length < replicas.length)
-          .map(({ partitionId, isr }) => `${name}-${partitionId} (${isr})`),
+          .filter((each) => !isWell(each))
+          .map(({ partitionId, leader, isr }) => `${name}-${partitionId} (${leader} of ${isr})`),
       );
       if (behind.length === 0) return;
       if (performance.now() > deadline) throw new Error(`not in sync: ${behind.join(', ')}`);
