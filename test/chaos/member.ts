@@ -36,6 +36,7 @@ export class Member {
   readonly endings: Ending[] = [];
   readonly #options: MemberOptions;
   #starts = 0;
+  #isEnded = false;
   #child: ChildProcess | null = null;
   #exited: Promise<number | NodeJS.Signals> = Promise.resolve(0);
   #condition: 'down' | 'up' | 'paused' = 'down';
@@ -71,8 +72,9 @@ export class Member {
     return this.#condition === 'down' ? [] : this.#tasks;
   }
 
+  /** Not after `end`. */
   start(): void {
-    if (this.#condition !== 'down') return;
+    if (this.#condition !== 'down' || this.#isEnded) return;
     this.#starts += 1;
     const { name, writer } = this;
     const { folder, brokers, sessionTimeoutMs, broken, membership, timeline } = this.#options;
@@ -112,6 +114,12 @@ export class Member {
       });
     });
     timeline.tell('started', { writer });
+  }
+
+  /** SIGKILL, for good. */
+  async end(): Promise<void> {
+    this.#isEnded = true;
+    await this.kill();
   }
 
   /** SIGKILL, whether it runs or is paused. */

@@ -34,6 +34,7 @@ const ACCOUNTS_PER_PARTITION = 100;
 const RUNNING_MS_MOST = 60_000;
 const STALL_MS_MOST = 90_000;
 const STOP_MS_MOST = 20_000;
+const CLOSE_MS_MOST = 3_000;
 const SAY_MS = 5_000;
 const POLL_MS = 100;
 const SHOWN_MOST = 10;
@@ -56,6 +57,7 @@ export class ChaosRun {
   #nemesis: Nemesis | null = null;
   #story: readonly string[] | null = null;
   #isInterrupted = false;
+  #onInterrupt: (error: Interrupted) => void = () => {};
   #isExact = false;
 
   constructor(options: ChaosOptions) {
@@ -68,12 +70,22 @@ export class ChaosRun {
     this.#audit = new Audit((violation) => this.#violated(violation));
   }
 
+  /** Ends `execute` with `Interrupted` at once; `close` ends what was started. */
   interrupt(): void {
     this.#isInterrupted = true;
     this.#nemesis?.stop();
+    this.#onInterrupt(new Interrupted('interrupted'));
   }
 
-  async execute(): Promise<ChaosReport> {
+  execute(): Promise<ChaosReport> {
+    const interrupted = new Promise<never>((_, reject) => {
+      this.#onInterrupt = reject;
+    });
+    // Whatever it waits for: at Ctrl-C in a terminal the brokers stop as well.
+    return Promise.race([this.#execute(), interrupted]);
+  }
+
+  async #execute(): Promise<ChaosReport> {
     const { minutes, seed, kafka, say } = this.#options;
     const durationMs = minutes * 60_000;
     say(`seed ${seed}, Kafka ${kafka}, ${minutes} minutes; logs in ${this.folder}`);
@@ -105,8 +117,8 @@ export class ChaosRun {
   /** Ends all that was started, newest first. */
   async close(): Promise<void> {
     this.#nemesis?.stop();
-    await Promise.all(this.#members.map((member) => member.kill()));
-    for (const close of this.#closers.splice(0).reverse()) await close().catch(() => {});
+    await Promise.all(this.#members.map((member) => member.end()));
+    for (const close of this.#closers.splice(0).reverse()) await inTime(close);
     if (this.#isExact || this.#isInterrupted) rmSync(this.folder, { recursive: true, force: true });
   }
 
@@ -319,6 +331,16 @@ function endingsOf(members: readonly Member[]): string[] {
     const others = more.length === 0 ? '' : ` (and ${more.length} more)`;
     return `${first!.writer} ended by itself: ${code}: ${first!.reason.split('\n')[0]}${others}`;
   });
+}
+
+/** A closing that fails or hangs keeps nobody: the process ends soon, and with it all it started. */
+async function inTime(close: () => Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const over = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, CLOSE_MS_MOST);
+  });
+  await Promise.race([close().catch(() => {}), over]);
+  clearTimeout(timer);
 }
 
 function pause(): Promise<void> {
