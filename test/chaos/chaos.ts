@@ -73,7 +73,8 @@ async function main(given: Given): Promise<number> {
       for (const line of run.story()) say(line);
       for (const { kind, text } of run.violations()) say(`${kind.toUpperCase()}: ${text}`);
       for (const problem of report.problems) say(problem);
-      say(`not exact with seed ${report.seed}; logs and data stay in ${run.folder}`);
+      const where = given.broken === undefined ? `; logs and data stay in ${run.folder}` : '';
+      say(`not exact with seed ${report.seed}${where}`);
     }
     console.log(given.json ? JSON.stringify(report) : tableOf(report));
     return report.isExact ? 0 : 1;

@@ -8,7 +8,7 @@
  */
 import type { SeededRandom } from '../../src/simulation/seeded-random.ts';
 import type { Member } from './member.ts';
-import { CALM, drawWeather, type Weather } from './network-chaos.ts';
+import { CALM, Sky, type Weather } from './network-chaos.ts';
 import type { ProxiedCluster } from './proxied-cluster.ts';
 import type { TakeOver } from './take-over.ts';
 import type { Timeline } from './timeline.ts';
@@ -34,12 +34,14 @@ const POLL_MS = 20;
 
 export class Nemesis {
   readonly #options: NemesisOptions;
+  readonly #sky: Sky;
   #isStopped = false;
   /** Times that a quiet system did not come to rest. */
   unsettled = 0;
 
   constructor(options: NemesisOptions) {
     this.#options = options;
+    this.#sky = new Sky(options.random.fork('sky'));
   }
 
   /** Ends the run at its next look. */
@@ -90,7 +92,7 @@ export class Nemesis {
 
   async #weather(random: SeededRandom, end: number): Promise<void> {
     while (!this.#isOver(end)) {
-      this.#setWeather(drawWeather(random));
+      this.#setWeather(this.#sky.next());
       await this.#sleep(random.between(2_000, 6_000), end);
     }
   }

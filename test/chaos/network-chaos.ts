@@ -27,31 +27,54 @@ const RATE_MOST = 0.02;
 const HELD_MS = [500, 2_000] as const;
 const LATE_MS = [100, 3_000] as const;
 const LIFE_MS = [500, 1_500] as const;
-const END_TXN = 26;
+
+/** Whose answers are lost on every connection in turn: the third EndTxn's, the first InitProducerId's. */
+const AIMED: readonly { readonly apiKey: number; readonly ordinal: number }[] = [
+  { apiKey: 26, ordinal: 3 },
+  { apiKey: 22, ordinal: 1 },
+  { apiKey: 28, ordinal: 5 },
+  { apiKey: 12, ordinal: 2 },
+  { apiKey: 0, ordinal: 4 },
+];
 
 export interface Weather {
-  readonly name: 'calm' | 'lossy' | 'short lives' | 'third EndTxn';
+  readonly name: string;
   readonly plan: ProxyPlan;
   readonly lifeMs: (() => number) | null;
 }
 
 export const CALM: Weather = { name: 'calm', plan: NO_FAULTS, lifeMs: null };
 
-export function drawWeather(random: SeededRandom): Weather {
-  const lifeMs = (): number => random.between(...LIFE_MS);
-  switch (random.below(5)) {
-    case 0:
-      return CALM;
-    case 1:
-      return { name: 'short lives', plan: NO_FAULTS, lifeMs };
-    case 2:
-      return {
-        name: 'third EndTxn',
-        plan: onOrdinal(END_TXN, 3, { kind: 'lose-answer' }),
-        lifeMs: null,
-      };
-    default:
-      return { name: 'lossy', plan: lossy(random), lifeMs: null };
+/** Draws one weather after the other. */
+export class Sky {
+  readonly #random: SeededRandom;
+  #aimed = 0;
+
+  constructor(random: SeededRandom) {
+    this.#random = random;
+  }
+
+  next(): Weather {
+    const random = this.#random;
+    switch (random.below(6)) {
+      case 0:
+        return CALM;
+      case 1:
+        return { name: 'short lives', plan: NO_FAULTS, lifeMs: () => random.between(...LIFE_MS) };
+      case 2:
+      case 3:
+        return this.#nextAimed();
+      default:
+        return { name: 'lossy', plan: lossy(random), lifeMs: null };
+    }
+  }
+
+  /** In turn, so that a short run has them all. */
+  #nextAimed(): Weather {
+    const { apiKey, ordinal } = AIMED[this.#aimed % AIMED.length]!;
+    this.#aimed += 1;
+    const name = `no answer to ${STRUCK_APIS.get(apiKey)!.name} number ${ordinal}`;
+    return { name, plan: onOrdinal(apiKey, ordinal, { kind: 'lose-answer' }), lifeMs: null };
   }
 }
 

@@ -119,7 +119,9 @@ export class ChaosRun {
     this.#nemesis?.stop();
     await Promise.all(this.#members.map((member) => member.end()));
     for (const close of this.#closers.splice(0).reverse()) await inTime(close);
-    if (this.#isExact || this.#isInterrupted) rmSync(this.folder, { recursive: true, force: true });
+    // Of a run that had to fail nobody asks why.
+    const isDone = this.#isExact || this.#isInterrupted || this.#options.broken !== null;
+    if (isDone) rmSync(this.folder, { recursive: true, force: true });
   }
 
   /** What was done before the first thing that was wrong. */
