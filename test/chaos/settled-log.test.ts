@@ -1,6 +1,6 @@
 /** When a log's records are certain. */
 import { expect, test } from 'vitest';
-import type { RawBatch } from '../../src/simulation/raw-batches.ts';
+import type { RawBatch } from '../../src/simulation/oracle/raw-batches.ts';
 import { SettledLog } from './settled-log.ts';
 
 function follow() {
