@@ -64,6 +64,11 @@ export const ERRORS = {
     decision: 'stop',
     mend: 'The message names the law, the least input that breaks it, and how to run that again.',
   },
+  MEMORY_ACROSS_RECORDS: {
+    meaning: 'In a test, an operator made something else of records that it saw one by one.',
+    decision: 'stop',
+    mend: 'The message names it, and the durable operator that takes its place.',
+  },
   TEST_DRIVER_BUSY: {
     meaning: 'A `TestDriver` was read while asynchronous work of its topology was under way.',
     decision: 'stop',

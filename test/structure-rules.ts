@@ -154,7 +154,7 @@ const ROOMS: readonly Room[] = [
     place: 'src/testing',
     imports: [
       ...['src/runtime', 'src/topology', 'src/transaction', 'src/state', 'src/serde'],
-      ...['src/simulation/seeded-random.ts', KAFKA],
+      ...['src/simulation/seeded-random.ts', 'src/dsl/stock-operators.ts', KAFKA],
     ],
     except: [KAFKAJS],
   },

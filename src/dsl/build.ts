@@ -97,11 +97,12 @@ function joined(above: SegmentDraft, below: SegmentDraft): SegmentDraft {
     parents: above.parents,
     steps: [...above.steps, ...below.steps],
     inner: [...above.inner, ...below.inner],
+    operators: [...above.operators, ...below.operators],
   };
 }
 
 function segmentNode(draft: SegmentDraft, problem: (what: string) => void): SegmentNode {
-  const { id, parents, steps, inner, bounds } = draft;
+  const { id, parents, steps, inner, operators, bounds } = draft;
   const probe = (probed: readonly Step[]): boolean => {
     try {
       return probeOnEmpty(id, probed, bounds.timeoutMs) === 'speaks';
@@ -113,7 +114,8 @@ function segmentNode(draft: SegmentDraft, problem: (what: string) => void): Segm
   };
   for (const pipeline of inner) probe(pipeline);
   const speaksOnEmpty = probe(steps);
-  return { kind: 'segment', id, parents, ...bounds, speaksOnEmpty, subscribe: subscribes(steps) };
+  const subscribe = subscribes(steps);
+  return { kind: 'segment', id, parents, ...bounds, speaksOnEmpty, subscribe, operators };
 }
 
 /**

@@ -8,7 +8,7 @@
  *     them at once; one that does not is thrown.
  */
 import { EscapementError } from '../errors.ts';
-import type { SegmentNode, TopologyNode } from '../topology/node.ts';
+import type { SegmentNode, SegmentOperator, TopologyNode } from '../topology/node.ts';
 import type { AsyncBounds } from './async-options.ts';
 import type { Step } from './operator.ts';
 
@@ -23,6 +23,7 @@ export interface SegmentDraft {
   readonly steps: readonly Step[];
   /** Pipelines inside a step, which the segment's own probe does not reach. */
   readonly inner: readonly (readonly Step[])[];
+  readonly operators: readonly SegmentOperator[];
   readonly bounds: AsyncBounds;
 }
 

@@ -6,7 +6,7 @@
  * One that never ends, or hides an operator of the framework in an inner stream, is refused here
  * rather than at the first record.
  */
-import { Observable } from 'rxjs';
+import { NEVER, Observable } from 'rxjs';
 import { TestScheduler } from 'rxjs/testing';
 import { EscapementError } from '../errors.ts';
 import { refusal } from './drawing.ts';
@@ -22,8 +22,10 @@ export function probeOnEmpty(id: string, steps: readonly Step[], timeoutMs: numb
   let seen = subscribeOnEmpty(steps);
   // Timers of stock operators run in virtual time here; only few segments need any.
   if (!seen.ended) seen = inVirtualTime(steps, timeoutMs);
-  if (seen.error instanceof EscapementError && seen.error.code === 'TOPOLOGY_INVALID') {
-    throw refusal(id, seen.error.message);
+  for (const error of [seen.error, errorBesideNothing(steps)]) {
+    if (error instanceof EscapementError && error.code === 'TOPOLOGY_INVALID') {
+      throw refusal(id, error.message);
+    }
   }
   if (!seen.ended) {
     throw refusal(
@@ -34,6 +36,24 @@ export function probeOnEmpty(id: string, steps: readonly Step[], timeoutMs: numb
     );
   }
   return seen.error !== undefined || seen.emitted ? 'speaks' : 'silent';
+}
+
+/**
+ * What fails at once beside a source that does nothing: an operator that subscribes to a second
+ * stream only while the first one is open (`zipWith`, `raceWith`) does not come to it otherwise.
+ */
+function errorBesideNothing(steps: readonly Step[]): unknown {
+  let error: unknown;
+  const note = (cause: unknown): void => {
+    error = cause;
+  };
+  try {
+    const stream = steps.reduce<Observable<unknown>>((above, step) => step(above), NEVER);
+    stream.subscribe({ error: note }).unsubscribe();
+  } catch (cause) {
+    note(cause);
+  }
+  return error;
 }
 
 interface Seen {

@@ -10,9 +10,12 @@
  *     (`share` holds its subject there) among records that run at the same time.
  */
 import { Observable, type Operator } from 'rxjs';
+import { EscapementError } from '../errors.ts';
+import type { SegmentOperator } from '../topology/node.ts';
 import { ASYNC_DEFAULTS, type AsyncBounds } from './async-options.ts';
 import { type Drawing, refusal } from './drawing.ts';
 import { type FrameworkOperator, isFrameworkOperator, OPERATOR, type Step } from './operator.ts';
+import { insteadOf, operatorsHere } from './stock-operators.ts';
 
 /** Whether the records still have the key that they are partitioned by. */
 export type KeyState = 'keyed' | 'rekeyed';
@@ -47,8 +50,12 @@ export class TracingStream extends Observable<unknown> {
     const id = name ?? this.drawing.nextId('segment');
     const named = name !== undefined;
     const parents = [this.node];
+    const operators: readonly SegmentOperator[] =
+      inner.length === 0
+        ? steps.map((operator) => ({ takes: 'records', operator }))
+        : inner.flat().map((operator) => ({ takes: 'values', operator }));
     return this.below(
-      this.drawing.add({ kind: 'segment', id, named, parents, steps, inner, bounds }),
+      this.drawing.add({ kind: 'segment', id, named, parents, steps, inner, operators, bounds }),
     );
   }
 
@@ -65,11 +72,15 @@ export class TracingStream extends Observable<unknown> {
   }
 
   override subscribe(): never {
-    throw refusal(
+    const by = insteadOf(operatorsHere(), 'streams');
+    const error = refusal(
       this.node,
       `this stream of topology '${this.drawing.topology}' was subscribed, but a topology is drawn ` +
-        `and then run: join streams with merge() of the framework, and look at records with peek()`,
+        `and then run: join streams with merge() of the framework, and look at records with peek()` +
+        (by === null ? '' : ` (${by})`),
     );
+    if (by !== null) JOINED_BY.set(error, by);
+    throw error;
   }
 }
 
@@ -86,7 +97,8 @@ export function frameworkOperator<A, B>(
 ): FrameworkOperator<A, B> {
   const operator = (source: Observable<A>): Observable<B> => {
     if (source instanceof TracingStream) return draw(source) as unknown as Observable<B>;
-    throw refusal(name, source === undefined ? NOTHING_AFTER_TO : GRAPH_LOST);
+    if (source === undefined) throw refusal(name, NOTHING_AFTER_TO);
+    throw refusal(name, GRAPH_LOST + subscribedBy(source));
   };
   return Object.assign(operator, { [OPERATOR]: name } as const);
 }
@@ -95,6 +107,24 @@ const NOTHING_AFTER_TO = 'nothing can follow to(): use the stream before it twic
 const GRAPH_LOST =
   'it was applied to a plain Observable, the graph was lost above: join streams with merge() of ' +
   'the framework, and keep its operators out of inner streams';
+
+/** What of RxJS has subscribed, by the refusal that it got. */
+const JOINED_BY = new WeakMap<EscapementError, string>();
+
+/** What of RxJS joined streams into a plain Observable: it says so when it subscribes to one. */
+function subscribedBy(source: unknown): string {
+  if (!(source instanceof Observable)) return '';
+  let by: string | null = null;
+  const note = (cause: unknown): void => {
+    by = (cause instanceof EscapementError && JOINED_BY.get(cause)) || null;
+  };
+  try {
+    source.subscribe({ error: note }).unsubscribe();
+  } catch (cause) {
+    note(cause);
+  }
+  return by === null ? '' : ` (${by})`;
+}
 
 function applied(operator: unknown, at: unknown): unknown {
   if (typeof operator !== 'function') {

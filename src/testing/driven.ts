@@ -20,6 +20,11 @@ export interface TestDriverOptions {
    * leave the same records and the same state.
    */
   readonly replay?: 'on' | 'off';
+  /**
+   * `on` (default): `close` gives the records to the topology's functions and stock operators once
+   * more, each record by itself, and names what remembered others. Off as well without `replay`.
+   */
+  readonly shadow?: 'on' | 'off';
   /** Random patterns beside the fixed ones. Default 5. */
   readonly replays?: number;
   /** Of the random patterns. Default 1. */
@@ -35,15 +40,19 @@ export interface Driven {
   readonly drive: Drive;
 }
 
-export async function drivenOf(options: TestDriverOptions): Promise<Driven> {
-  const topology = built(options);
+/** `change`: of the topology that is driven. */
+export async function drivenOf(
+  options: TestDriverOptions,
+  change: (topology: Topology) => Topology = (topology) => topology,
+): Promise<Driven> {
+  const topology = change(built(options));
   const application = await applicationOf(options, topology);
   const time = new ManualTime(options.startMs ?? 0);
   const drive = new Drive({ application, options: driverOptions(), ports: time.ports(1) });
   return { topology, application, time, drive };
 }
 
-function built({ topology }: TestDriverOptions): Topology {
+export function built({ topology }: TestDriverOptions): Topology {
   const made = topology();
   return 'build' in made ? made.build() : made;
 }

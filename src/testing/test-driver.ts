@@ -8,9 +8,11 @@ import type { Header } from '../kafka/records/headers.ts';
 import { systemPorts } from '../ports.ts';
 import { topicsOfUser } from '../runtime/application-plan.ts';
 import type { SourceNode } from '../topology/node.ts';
+import { CallNotes } from './call-notes.ts';
 import { difference } from './difference.ts';
 import {
   applicationOf,
+  built,
   type Driven,
   drivenOf,
   type TestDriverOptions,
@@ -22,6 +24,7 @@ import { patience, stuck } from './patience.ts';
 import { type Pattern, patterns } from './patterns.ts';
 import { type Deed, Replay } from './replay.ts';
 import { encoded, partitionOfKey, prepared, type TopicSerdes } from './serde-bytes.ts';
+import { memoryError, shadowRun } from './shadow-run.ts';
 import { TestOutput } from './test-output.ts';
 import { type StoresOf, TestKeyValueStore, TestWindowStore } from './test-store.ts';
 import type { LoggedRecord } from './topic-logs.ts';
@@ -37,6 +40,7 @@ export interface PipeOptions {
 export class TestDriver {
   readonly #options: TestDriverOptions;
   readonly #driven: Driven;
+  readonly #notes: CallNotes;
   /** What the test did. */
   readonly #deeds: Deed[] = [];
   /** What stopped a task: as an instance, the driver works no more, and the test is not replayed. */
@@ -48,9 +52,10 @@ export class TestDriver {
   /** Schemas of what will be read, to be asked for. */
   readonly #readers: (() => Promise<void>)[] = [];
 
-  private constructor(options: TestDriverOptions, driven: Driven) {
+  private constructor(options: TestDriverOptions, driven: Driven, notes: CallNotes) {
     this.#options = options;
     this.#driven = driven;
+    this.#notes = notes;
   }
 
   /**
@@ -60,7 +65,9 @@ export class TestDriver {
   static async start(options: TestDriverOptions): Promise<TestDriver> {
     wholeNumber('replays', options.replays ?? 0, 0);
     wholeNumber('startMs', options.startMs ?? 0, 0);
-    return new TestDriver(options, await drivenOf(options));
+    const notes = new CallNotes();
+    const driven = await drivenOf(options, (topology) => notes.watched(topology));
+    return new TestDriver(options, driven, notes);
   }
 
   /**
@@ -169,7 +176,8 @@ export class TestDriver {
 
   /**
    * Ends the test, and replays it: rejects with `REPLAY_DIFFERS` naming the pattern and the first
-   * record that differs. A test in which a task failed is not replayed.
+   * record that differs, or with `MEMORY_ACROSS_RECORDS` naming the operators that remember, and what
+   * to use instead. A test in which a task failed is not replayed.
    */
   async close(): Promise<void> {
     if (this.#isClosed) return;
@@ -177,17 +185,19 @@ export class TestDriver {
     this.#isClosed = true;
     this.#driven.drive.release();
     if (this.#failure !== null || this.#options.replay === 'off') return;
-    const { seed = 1, replays = 5 } = this.#options;
-    for (const pattern of patterns(seed, replays)) await this.#replay(pattern, this.#deeds);
+    const { seed = 1, replays = 5, shadow = 'on' } = this.#options;
+    const found = shadow === 'on' ? shadowRun(this.#notes, () => built(this.#options)) : [];
+    for (const pattern of patterns(seed, replays)) await this.#replay(pattern, found);
+    if (found.length > 0) throw memoryError(found);
   }
 
-  async #replay(pattern: Pattern, deeds: readonly Deed[]): Promise<void> {
+  async #replay(pattern: Pattern, suspects: readonly string[]): Promise<void> {
     const { topology, application, drive: original } = this.#driven;
     const { drive, time } = await drivenOf(this.#options);
     const head = `Replayed with ${pattern.name}, the test`;
     try {
       const restart = () => applicationOf(this.#options);
-      await new Replay({ drive, time, pattern, restart, patience }).run(deeds);
+      await new Replay({ drive, time, pattern, restart, patience }).run(this.#deeds);
     } catch (cause) {
       const { message } = asEscapementError(cause);
       throw new EscapementError('REPLAY_DIFFERS', `${head} failed: ${message}`, { cause });
@@ -206,7 +216,7 @@ export class TestDriver {
     throw new EscapementError(
       'REPLAY_DIFFERS',
       `${head} left something else. ${found}\nWhat a record leaves must follow from the input and ` +
-        'the stores alone: look for variables outside of them, clocks and randomness.',
+        `the stores alone: look for ${suspects.length === 0 ? HIDDEN : suspects.join('\n')}`,
     );
   }
 
@@ -258,6 +268,8 @@ export class TestDriver {
     );
   }
 }
+
+const HIDDEN = 'variables outside of them, clocks and randomness.';
 
 export interface TestInput<K, V> {
   /** Pipes records one after the other, each at its event time. */

@@ -83,6 +83,13 @@ export interface SegmentObserver {
   complete(): void;
 }
 
+/** One of a segment's operators by itself, as tests look at it. */
+export interface SegmentOperator {
+  readonly takes: 'records' | 'values';
+  /** The function of RxJS, which nothing here may know. */
+  readonly operator: unknown;
+}
+
 /** Consecutive stock RxJS operators, subscribed once per input record. */
 export interface SegmentNode extends NodeShape {
   readonly kind: 'segment';
@@ -90,6 +97,8 @@ export interface SegmentNode extends NodeShape {
   readonly subscribe: (items: readonly AnyRec[], observer: SegmentObserver) => () => void;
   /** True when the segment emits although nothing came in (`toArray`, `count`, `defaultIfEmpty`). */
   readonly speaksOnEmpty: boolean;
+  /** In their order, those of `values` on values. */
+  readonly operators: readonly SegmentOperator[];
   readonly concurrency: number;
   readonly order: 'key' | 'partition';
   readonly timeoutMs: number;
