@@ -2,31 +2,43 @@
  * The sweep over a user's own topology: every request that it sends, with everything that can become
  * of it, must leave what an undisturbed run leaves. Then random faults from seeds.
  *
- * What is compared: the committed records of each topic that the topology writes, whatever their
- * order across keys, and the last value per key of each changelog. A topology whose results depend
- * on the order in which its partitions are read needs expectations of its own (`check`).
+ * What is compared: the committed records of each topic that the topology writes, by partition and
+ * key, whatever their order, and the last value per key of each changelog. A topology whose results
+ * depend on the order in which its partitions are read needs expectations of its own (`check`).
  */
 import { EscapementError } from '../errors.ts';
 import { murmur2, partitionOf } from '../kafka/records/murmur2.ts';
-import type { StartInstanceOptions } from '../runtime/start-instance.ts';
+import { startSerdes } from '../runtime/application-plan.ts';
+import type { Serde } from '../serde/serde.ts';
+import type { SinkNode, SourceNode, Topology } from '../topology/node.ts';
+import { type Reader, type Rows, readerOf, rowDifferences, rowsOf } from './committed-rows.ts';
+import { type CrashFailure, type CrashTestGrid, reportText, wordsOf } from './crash-report.ts';
 import { NO_FAULTS } from './faults.ts';
 import type { CommittedRecord } from './oracle/committed-log.ts';
 import type { Input, Outcome } from './oracle/evidence.ts';
 import { simulate } from './simulation.ts';
-import { runSweepCase, type SweepOptions, sweepCases } from './sweep.ts';
+import { runSweepCase, type SweepOptions, sweepCases, titleOf } from './sweep.ts';
 import type { Workload } from './workload.ts';
 
-type Topology = StartInstanceOptions['topology'];
-
-/** An input record in bytes; `partition`: by default the one of its key, 0 without a key. */
+/** An input record; `partition`: by default the one of its key, 0 without a key. */
 export interface CrashTestInput {
   readonly topic: string;
-  readonly key: string | Buffer | null;
-  readonly value: string | Buffer | null;
+  /** Text and bytes as they are; anything else is written by the serde of the topic's stream. */
+  readonly key: unknown;
+  /** As `key`. */
+  readonly value: unknown;
   /** Event time in epoch milliseconds; default: 1,000 and one more for each record. */
   readonly timestampMs?: number;
   readonly partition?: number;
 }
+
+/**
+ * What an output topic must hold. A `Map`: the last value of every key. An array: every record, in
+ * any order. Keys and values as the serdes of its `to()` write them.
+ */
+export type ExpectedRecords =
+  | ReadonlyMap<unknown, unknown>
+  | readonly (readonly [key: unknown, value: unknown])[];
 
 export interface CrashTestOptions {
   /** Called for every simulated process: processes share no objects. */
@@ -35,6 +47,8 @@ export interface CrashTestOptions {
   readonly topics: Readonly<Record<string, number>>;
   /** Some ten records that make every operator do something. */
   readonly inputs: readonly CrashTestInput[];
+  /** What output topics must hold in every run, by topic; default: what the undisturbed run leaves. */
+  readonly expected?: Readonly<Record<string, ExpectedRecords>>;
   /** What is wrong with the committed records of a run; default: nothing but what differs. */
   readonly check?: (outcome: Outcome) => readonly string[];
   /** Processes that share the tasks; default 1. */
@@ -45,89 +59,138 @@ export interface CrashTestOptions {
   readonly every?: number;
   /** Runs with random faults after the sweep; default 100. */
   readonly seeds?: number;
+  /** Runs these cases alone, by the names that a report gives them. */
+  readonly only?: readonly string[];
   /** Told after each run: how many are done, of how many. */
   readonly progress?: (done: number, total: number) => void;
 }
 
 export interface CrashTestReport {
-  /** Requests that an undisturbed run sends, with each of the transaction versions. */
-  readonly requests: number;
-  readonly cases: number;
+  /** What was run of the grid of requests and outcomes, for each of the transaction versions. */
+  readonly grids: readonly CrashTestGrid[];
   readonly seeds: number;
-  /** For people: one line for each failure, and one that sums up. */
+  /** For people. */
   readonly text: string;
 }
 
-interface Failure {
-  readonly title: string;
-  readonly violations: readonly string[];
+interface Case {
+  /** As `only` names it. */
+  readonly id: string;
+  readonly what: string;
+  readonly outcome: string;
+  readonly run: () => Promise<readonly string[]>;
 }
 
-const SHOWN_MOST = 20;
-
 /**
- * Runs the sweep and the seeds. Rejects with `CRASH_TEST_FAILED`, whose message names the step, the
- * fault and what differed; with `TOPOLOGY_INVALID` or another error when it cannot run undisturbed.
+ * Runs the sweep and the seeds. Rejects with `CRASH_TEST_FAILED`, whose message names for each case
+ * that failed the step, the fault, what differed and how to run it again; with `OPTION_INVALID`,
+ * `TOPOLOGY_INVALID` or another error when it cannot run undisturbed.
  */
 export async function crashTest(options: CrashTestOptions): Promise<CrashTestReport> {
-  const { instances = 1, transactionVersions = [1, 2], every = 1, seeds = 100 } = options;
+  const { transactionVersions = [1, 2], every = 1, only } = options;
   const workload = await workloadOf(options);
-  const failures: Failure[] = [];
   const plans = await Promise.all(
-    transactionVersions.map(async (transactionVersion) => {
-      const sweep: SweepOptions = {
-        workload,
-        instances,
-        transactionVersion,
-        records: options.inputs.length,
-      };
-      const cases = await sweepCases(sweep);
-      const requests = new Set(cases.map(({ request }) => request)).size;
-      return { sweep, requests, cases: cases.filter((_, at) => at % every === 0) };
+    transactionVersions.map((version) => sweepOf(options, workload, version)),
+  );
+  const swept = plans.flatMap(({ all }) =>
+    only === undefined ? all.filter((_, at) => at % every === 0) : named(all, only),
+  );
+  const random = seedsOf(options, workload);
+  const cases = [...swept, ...(only === undefined ? random : named(random, only))];
+  const ids = new Set(cases.map(({ id }) => id));
+  const unknown = only?.find((id) => !ids.has(id));
+  if (unknown !== undefined) {
+    throw new EscapementError('OPTION_INVALID', `only: there is no case '${unknown}'.`);
+  }
+  const failures: CrashFailure[] = [];
+  const outcomes = new Map<string, number>();
+  for (const [at, { id, what, outcome, run }] of cases.entries()) {
+    const differences = await run();
+    if (differences.length > 0) failures.push({ id, what, differences });
+    if (at < swept.length) outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
+    options.progress?.(at + 1, cases.length);
+  }
+  const grids = plans.map(({ grid, all }) => {
+    const run = all.filter(({ id }) => ids.has(id)).length;
+    return { ...grid, run };
+  });
+  const seeds = cases.length - swept.length;
+  const text = reportText({ grids, outcomes, seeds, failures });
+  if (failures.length > 0) throw new EscapementError('CRASH_TEST_FAILED', text);
+  return { grids, seeds, text };
+}
+
+function named(cases: readonly Case[], only: readonly string[]): readonly Case[] {
+  return cases.filter(({ id }) => only.includes(id));
+}
+
+async function sweepOf(options: CrashTestOptions, workload: Workload, version: 1 | 2) {
+  const { instances = 1 } = options;
+  const records = options.inputs.length;
+  const sweep: SweepOptions = { workload, instances, transactionVersion: version, records };
+  const cases = await sweepCases(sweep);
+  const all = cases.map(
+    (swept): Case => ({
+      id: `v${version} ${titleOf(swept)}`,
+      what: wordsOf(swept),
+      outcome: swept.strike.kind,
+      run: async () => differencesOf((await runSweepCase(sweep, swept)).violations),
     }),
   );
-  const sum = (count: (plan: (typeof plans)[number]) => number): number =>
-    plans.reduce((total, plan) => total + count(plan), 0);
-  const cases = sum((plan) => plan.cases.length);
-  const requests = sum((plan) => plan.requests);
-  let done = 0;
-  const ran = (title: string, violations: readonly string[]): void => {
-    if (violations.length > 0) failures.push({ title, violations });
-    done += 1;
-    options.progress?.(done, cases + seeds);
-  };
-  for (const { sweep, cases: swept } of plans) {
-    for (const each of swept) {
-      const { title, violations } = await runSweepCase(sweep, each);
-      ran(`${title} (transactions v${sweep.transactionVersion})`, violations);
-    }
-  }
-  for (let seed = 1; seed <= seeds; seed++) {
-    const { violations } = await simulate({ workload, seed, records: options.inputs.length });
-    ran(`random faults of seed ${seed}`, violations);
-  }
-  const text = textOf({ requests, cases, seeds, failures });
-  if (failures.length > 0) throw new EscapementError('CRASH_TEST_FAILED', text);
-  return { requests, cases, seeds, text };
+  const requests = new Set(cases.map(({ request }) => request)).size;
+  return { all, grid: { transactionVersion: version, requests, cases: cases.length } };
+}
+
+/** A seed that `only` names is run, however many are asked for. */
+function seedsOf({ seeds = 100, only, inputs }: CrashTestOptions, workload: Workload): Case[] {
+  const asked = Array.from({ length: seeds }, (_, at) => at + 1);
+  const given = (only ?? []).flatMap((id) => /^seed (\d+)$/.exec(id)?.[1] ?? []).map(Number);
+  return [...(only === undefined ? asked : given)].map((seed) => ({
+    id: `seed ${seed}`,
+    what: 'random faults, drawn from the seed',
+    outcome: 'seed',
+    run: async () => {
+      const { violations } = await simulate({ workload, seed, records: inputs.length });
+      return differencesOf(violations);
+    },
+  }));
+}
+
+/** What the model says needs no other name here. */
+function differencesOf(violations: readonly string[]): readonly string[] {
+  return violations.map((violation) => violation.replace(/^model: /, ''));
 }
 
 /** Knows what an undisturbed run commits. */
 async function workloadOf(options: CrashTestOptions): Promise<Workload> {
-  const inputs = options.inputs.map((input, n) => placed(input, n, options.topics));
-  let undisturbed: readonly string[] | null = null;
+  const topology = (): Topology => {
+    const made = options.topology();
+    return 'build' in made ? made.build() : made;
+  };
+  const planned = topology();
+  await startSerdes(planned);
+  const inputs = await Promise.all(
+    options.inputs.map((input, n) => placed(input, n, options.topics, planned)),
+  );
+  const expected = expectedOf(options, planned);
+  const read = readerOf(planned);
+  let undisturbed: Rows | null = null;
   const workload: Workload = {
     name: 'crash test',
     topics: options.topics,
-    topology: () => {
-      const made = options.topology();
-      return 'build' in made ? made.build() : made;
-    },
+    topology,
     inputs: () => inputs,
     source: () => null,
     check: (outcome) => {
-      const lines = linesOf(outcome, options.topics);
-      undisturbed ??= lines;
-      return [...(options.check?.(outcome) ?? []), ...differences(undisturbed, lines)];
+      const rows = rowsOfRun(outcome, options.topics, read);
+      const wrong = expected.flatMap(({ topic, kept, rows: wanted }) => {
+        const records = outcome.topic(topic).flatMap((view) => view.committed.map(anywhere));
+        return rowDifferences(wanted(read), rowsOf({ records, kept, read }));
+      });
+      const differing = undisturbed === null ? [] : rowDifferences(undisturbed, rows);
+      undisturbed ??= rows;
+      // What was expected says more than what the undisturbed run left.
+      return [...(options.check?.(outcome) ?? []), ...(wrong.length > 0 ? wrong : differing)];
     },
   };
   const { violations } = await simulate({
@@ -138,87 +201,98 @@ async function workloadOf(options: CrashTestOptions): Promise<Workload> {
     faults: NO_FAULTS,
   });
   if (violations.length === 0) return workload;
-  const text = `The topology is not exact even undisturbed: ${violations.join('; ')}`;
+  const found = differencesOf(violations).map((each) => `\n  ${each}`);
+  const text = `The undisturbed run already left something else than expected:${found.join('')}`;
   throw new EscapementError('CRASH_TEST_FAILED', text);
 }
 
-function placed(
+/** Keys of what is expected are given without their partition. */
+function anywhere(record: CommittedRecord): CommittedRecord {
+  return { ...record, partition: 0 };
+}
+
+function expectedOf({ expected = {} }: CrashTestOptions, { nodes }: Topology) {
+  return Object.entries(expected).map(([topic, records]) => {
+    const sink = nodes.find(
+      (node): node is SinkNode => node.kind === 'sink' && node.topic === topic,
+    );
+    if (sink === undefined) {
+      const text = `'expected' names the topic '${topic}', which no to() of the topology writes.`;
+      throw new EscapementError('OPTION_INVALID', text, { at: { topic } });
+    }
+    const rows = [...(records as Iterable<readonly [unknown, unknown]>)].map(([key, value]) => ({
+      key: bytesOf(sink.key as Serde<unknown>, key),
+      value: bytesOf(sink.value as Serde<unknown>, value),
+    }));
+    const kept = records instanceof Map ? ('latest' as const) : ('all' as const);
+    const all = rows.map((row) => ({ ...row, topic, partition: 0 }) as CommittedRecord);
+    return { topic, kept, rows: (read: Reader) => rowsOf({ records: all, kept, read }) };
+  });
+}
+
+async function placed(
   { topic, key, value, timestampMs, partition }: CrashTestInput,
   n: number,
   topics: CrashTestOptions['topics'],
-): Input {
-  const bytes = typeof key === 'string' ? Buffer.from(key) : key;
+  topology: Topology,
+): Promise<Input> {
   const partitions = topics[topic];
   if (partitions === undefined) {
     const text = `An input goes to topic '${topic}', which 'topics' does not name.`;
     throw new EscapementError('OPTION_INVALID', text, { at: { topic } });
   }
-  const own = bytes === null ? 0 : partitionOf(murmur2(bytes, 0, bytes.length), partitions);
+  const source = topology.nodes.find(
+    (node): node is SourceNode => node.kind === 'source' && node.topic === topic,
+  );
+  const serdes = [source?.key, source?.value] as (Serde<unknown> | undefined)[];
+  const [bytes, valueBytes] = await Promise.all(
+    [key, value].map((part, at) => inputBytes(serdes[at], part)),
+  );
+  const own = bytes === null ? 0 : partitionOf(murmur2(bytes!, 0, bytes!.length), partitions);
   return {
     topic,
-    key: bytes,
-    value,
+    key: bytes!,
+    value: valueBytes!,
     partition: partition ?? own,
     timestampMs: timestampMs ?? 1_000 + n,
   };
 }
 
-/** Every committed record of an output as `topic: key=value`, every changelog row as it is at last. */
-function linesOf(outcome: Outcome, topics: CrashTestOptions['topics']): string[] {
+async function inputBytes(
+  serde: Serde<unknown> | undefined,
+  part: unknown,
+): Promise<Buffer | null> {
+  if (part === null || part === undefined) return null;
+  if (Buffer.isBuffer(part)) return part;
+  if (typeof part === 'string') return Buffer.from(part);
+  if (serde === undefined) {
+    const text =
+      'An input is neither text nor bytes, and no stream of the topology reads its topic.';
+    throw new EscapementError('OPTION_INVALID', text);
+  }
+  await serde.schemas?.start();
+  return bytesOf(serde, part);
+}
+
+const FIRST_BYTES = 256;
+
+function bytesOf(serde: Serde<unknown>, value: unknown): Buffer | null {
+  if (value === null) return null;
+  for (let buffer = Buffer.alloc(FIRST_BYTES); ; ) {
+    const end = serde.encode(value, buffer, 0);
+    if (end >= 0) return buffer.subarray(0, end);
+    buffer = Buffer.alloc(Math.max(buffer.length * 2, buffer.length - end));
+  }
+}
+
+/** Of every output and every changelog. */
+function rowsOfRun(outcome: Outcome, topics: CrashTestOptions['topics'], read: Reader): Rows {
   const written = new Set(outcome.written.map(({ topic }) => topic));
   const outputs = Object.keys(topics).filter((name) => !written.has(name));
-  const lines = outputs.flatMap((name) =>
-    outcome
-      .topic(name)
-      .flatMap((view) => view.committed.map((record) => `${name}: ${shown(record)}`)),
-  );
-  for (const name of outcome.changelogs) {
-    const rows = new Map<string, string>();
-    for (const record of outcome.topic(name).flatMap((view) => view.committed)) {
-      rows.set(record.key?.toString('hex') ?? 'null', `${name}: ${shown(record)}`);
-    }
-    lines.push(...rows.values());
-  }
-  return lines.sort();
-}
-
-function shown({ key, value }: CommittedRecord): string {
-  return `${readable(key)}=${readable(value)}`;
-}
-
-/** As text where it is text. */
-function readable(bytes: Buffer | null): string {
-  if (bytes === null) return 'null';
-  const text = bytes.toString('utf8');
-  const isText = /^[\x20-\x7e]*$/.test(text);
-  return isText ? `'${text}'` : `0x${bytes.toString('hex')}`;
-}
-
-function differences(expected: readonly string[], found: readonly string[]): string[] {
-  const left = new Map<string, number>();
-  for (const line of expected) left.set(line, (left.get(line) ?? 0) + 1);
-  for (const line of found) left.set(line, (left.get(line) ?? 0) - 1);
-  return [...left].flatMap(([line, count]) => {
-    if (count === 0) return [];
-    return [count > 0 ? `missing ${count} times: ${line}` : `${-count} times too many: ${line}`];
-  });
-}
-
-function textOf(run: {
-  readonly requests: number;
-  readonly cases: number;
-  readonly seeds: number;
-  readonly failures: readonly Failure[];
-}): string {
-  const { requests, cases, seeds, failures } = run;
-  const lines = failures
-    .slice(0, SHOWN_MOST)
-    .map(({ title, violations }) => `${title}\n    ${violations.join('\n    ')}`);
-  const more = failures.length - lines.length;
-  if (more > 0) lines.push(`and ${more} more`);
-  lines.push(
-    `${requests} requests, ${cases} cases, ${seeds} seeds with random faults: ` +
-      `${failures.length} of ${cases + seeds} runs left something else than an undisturbed run`,
-  );
-  return lines.join('\n');
+  const recordsOf = (names: readonly string[]): readonly CommittedRecord[] =>
+    names.flatMap((name) => outcome.topic(name).flatMap(({ committed }) => committed));
+  return new Map([
+    ...rowsOf({ records: recordsOf(outputs), kept: 'all', read }),
+    ...rowsOf({ records: recordsOf(outcome.changelogs), kept: 'latest', read }),
+  ]);
 }

@@ -9,6 +9,7 @@ import { NO_FAULTS } from './faults.ts';
 import type { Passage, Strike } from './network.ts';
 import { apiName, refusalsOf } from './refusals.ts';
 import { type SimulationOptions, type SimulationResult, simulate } from './simulation.ts';
+import { errorName } from './strike-words.ts';
 import type { Workload } from './workload.ts';
 
 export interface SweepOptions {
@@ -106,6 +107,8 @@ function run(
 
 export function titleOf({ request, strike }: SweepCase): string {
   const { process, apiKey, ordinal } = request;
-  const details = Object.values(strike).slice(1).join(' ');
+  const given = Object.values(strike).slice(1);
+  const details =
+    strike.kind === 'refuse' ? `${strike.when} ${errorName(strike.errorCode)}` : given.join(' ');
   return `${process} ${apiName(apiKey)} ${ordinal}: ${strike.kind} ${details}`.trimEnd();
 }
