@@ -16,6 +16,7 @@ interface Given {
   readonly kafka: KafkaVersion;
   readonly rate: number;
   readonly broken?: string;
+  readonly keep: boolean;
   readonly json: boolean;
 }
 
@@ -49,6 +50,7 @@ function parse(args: readonly string[]): Given {
         ...BREAKS,
       ]),
     )
+    .option('--keep', 'keep logs and data of an exact run, too', false)
     .option('--json', 'print one last line of JSON instead of the table', false)
     .allowExcessArguments(false)
     .exitOverride();
@@ -62,6 +64,7 @@ async function main(given: Given): Promise<number> {
     kafka: given.kafka,
     recordsPerMinute: given.rate,
     broken: given.broken ?? null,
+    keep: given.keep,
     say,
   });
   const interrupt = (): void => run.interrupt();

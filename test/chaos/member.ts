@@ -10,6 +10,8 @@ import { guardOf } from '../integration/real/java-process.ts';
 import type { InstanceMessage, InstanceOptions } from './instance.ts';
 import type { Timeline } from './timeline.ts';
 
+/** From a kill: what a dead process sent is processed by then. */
+const FENCED_MS_MOST = 5_000;
 const PROGRAM = fileURLToPath(new URL('./instance.js', import.meta.url));
 
 export interface MemberOptions {
@@ -37,6 +39,7 @@ export class Member {
   readonly #options: MemberOptions;
   #starts = 0;
   #isEnded = false;
+  #killedAt = Number.NEGATIVE_INFINITY;
   #child: ChildProcess | null = null;
   #exited: Promise<number | NodeJS.Signals> = Promise.resolve(0);
   #condition: 'down' | 'up' | 'paused' = 'down';
@@ -106,9 +109,7 @@ export class Member {
         guard.kill('SIGKILL');
         this.#condition = 'down';
         if (this.#asked === 'nothing') {
-          const { code: errorCode, reason } = failure ?? { code: `${signal ?? code}`, reason: '' };
-          this.endings.push({ writer, code: errorCode, reason });
-          timeline.tell('ended by itself', { writer, code: errorCode, reason });
+          this.#died({ writer, ...(failure ?? { code: `${signal ?? code}`, reason: '' }) });
         }
         resolve(code ?? signal ?? 'SIGKILL');
       });
@@ -126,6 +127,7 @@ export class Member {
   async kill(): Promise<void> {
     if (this.#condition === 'down') return;
     this.#asked = 'end';
+    this.#killedAt = performance.now();
     this.#child?.kill('SIGKILL');
     await this.#exited;
   }
@@ -158,6 +160,23 @@ export class Member {
     if (this.#condition !== 'paused') return;
     this.#child?.kill('SIGCONT');
     this.#condition = 'up';
+  }
+
+  /**
+   * It ended by itself. A static member that has just taken the place of a killed one may be fenced:
+   * what the killed one had sent last can reach the group after the successor's first request. It is
+   * started again, as any supervisor would do.
+   */
+  #died(ending: Ending): void {
+    const { timeline } = this.#options;
+    const sinceKillMs = performance.now() - this.#killedAt;
+    const isFenced = this.membership === 'static' && ending.code === 'INSTANCE_FENCED';
+    if (isFenced && sinceKillMs < FENCED_MS_MOST) {
+      timeline.tell('fenced by a killed one', { writer: ending.writer });
+      return;
+    }
+    this.endings.push(ending);
+    timeline.tell('ended by itself', { ...ending });
   }
 
   #heard({ state, tasks }: { readonly state: string; readonly tasks: readonly string[] }): void {

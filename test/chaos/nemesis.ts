@@ -28,6 +28,8 @@ export interface NemesisOptions {
 const TASKS = 2 * PARTITIONS;
 const STORM_MS = 22_000;
 const SETTLE_MS_MOST = 30_000;
+/** A member that has just joined is given its tasks in a generation that comes soon. */
+const REST_MS = 1_500;
 const TAKE_OVER_MS_MOST = 15_000;
 const STOP_MS_MOST = 15_000;
 const POLL_MS = 20;
@@ -91,8 +93,8 @@ export class Nemesis {
   }
 
   async #weather(random: SeededRandom, end: number): Promise<void> {
-    while (!this.#isOver(end)) {
-      this.#setWeather(this.#sky.next());
+    for (let weather = this.#sky.aimed(); !this.#isOver(end); weather = this.#sky.next()) {
+      this.#setWeather(weather);
       await this.#sleep(random.between(2_000, 6_000), end);
     }
   }
@@ -192,17 +194,28 @@ export class Nemesis {
   /** Waits until no leader moves any more and the processes share all tasks. */
   async #settled(): Promise<boolean> {
     const { members, timeline } = this.#options;
-    const end = performance.now() + SETTLE_MS_MOST;
+    const began = performance.now();
+    const end = began + SETTLE_MS_MOST;
     if (!(await this.#brokersWell('balanced'))) return false;
+    timeline.tell('balanced', { ms: Math.round(performance.now() - began) });
+    let last = '';
+    let restsFrom = performance.now();
     for (;;) {
       const tasks = members.flatMap((member) => member.tasks);
       const isWhole = tasks.length === TASKS && new Set(tasks).size === TASKS;
-      if (isWhole && members.every(({ isRunning }) => isRunning)) return true;
+      const isAtRest = isWhole && members.every(({ isRunning }) => isRunning);
+      const now = members.map((member) => `${stateOf(member)} ${member.tasks}`).join('; ');
+      if (!isAtRest || now !== last) restsFrom = performance.now();
+      last = now;
+      if (performance.now() - restsFrom > REST_MS) {
+        timeline.tell('settled', { ms: Math.round(performance.now() - began) });
+        return true;
+      }
       await this.#startDead();
       if (this.#isStopped) return false;
       if (performance.now() > end) {
         this.unsettled += 1;
-        timeline.tell('not settled', { tasks: tasks.join(), states: members.map(stateOf).join() });
+        timeline.tell('not settled', { members: now });
         return false;
       }
       await this.#sleep(POLL_MS);

@@ -1,7 +1,7 @@
 /** What happens to the network during a storm: drawn anew every few seconds, calm included. */
 import type { SeededRandom } from '../../src/simulation/seeded-random.ts';
 import type { ProxiedRequest, ProxyFault, ProxyFaultKind, ProxyPlan } from './proxy-faults.ts';
-import { NO_FAULTS, onOrdinal } from './proxy-faults.ts';
+import { everyNth, NO_FAULTS } from './proxy-faults.ts';
 
 /** What may be struck, by api key, and how much more often than a Produce. */
 export const STRUCK_APIS: ReadonlyMap<number, { readonly name: string; readonly weight: number }> =
@@ -28,13 +28,13 @@ const HELD_MS = [500, 2_000] as const;
 const LATE_MS = [100, 3_000] as const;
 const LIFE_MS = [500, 1_500] as const;
 
-/** Whose answers are lost on every connection in turn: the third EndTxn's, the first InitProducerId's. */
-const AIMED: readonly { readonly apiKey: number; readonly ordinal: number }[] = [
-  { apiKey: 26, ordinal: 3 },
-  { apiKey: 22, ordinal: 1 },
-  { apiKey: 28, ordinal: 5 },
-  { apiKey: 12, ordinal: 2 },
-  { apiKey: 0, ordinal: 4 },
+/** Every how many of a process's requests lose their answers, one API after the other. */
+const AIMED: readonly { readonly apiKey: number; readonly every: number }[] = [
+  { apiKey: 26, every: 3 },
+  { apiKey: 22, every: 2 },
+  { apiKey: 28, every: 5 },
+  { apiKey: 12, every: 3 },
+  { apiKey: 0, every: 5 },
 ];
 
 export interface Weather {
@@ -54,27 +54,26 @@ export class Sky {
     this.#random = random;
   }
 
+  /** For the begin of a storm. In turn, so that a short run has them all. */
+  aimed(): Weather {
+    const { apiKey, every } = AIMED[this.#aimed % AIMED.length]!;
+    this.#aimed += 1;
+    const name = `no answer to every ${every}. ${STRUCK_APIS.get(apiKey)!.name}`;
+    return { name, plan: everyNth(apiKey, every, { kind: 'lose-answer' }), lifeMs: null };
+  }
+
   next(): Weather {
     const random = this.#random;
-    switch (random.below(6)) {
+    switch (random.below(5)) {
       case 0:
         return CALM;
       case 1:
         return { name: 'short lives', plan: NO_FAULTS, lifeMs: () => random.between(...LIFE_MS) };
       case 2:
-      case 3:
-        return this.#nextAimed();
+        return this.aimed();
       default:
         return { name: 'lossy', plan: lossy(random), lifeMs: null };
     }
-  }
-
-  /** In turn, so that a short run has them all. */
-  #nextAimed(): Weather {
-    const { apiKey, ordinal } = AIMED[this.#aimed % AIMED.length]!;
-    this.#aimed += 1;
-    const name = `no answer to ${STRUCK_APIS.get(apiKey)!.name} number ${ordinal}`;
-    return { name, plan: onOrdinal(apiKey, ordinal, { kind: 'lose-answer' }), lifeMs: null };
   }
 }
 

@@ -28,6 +28,15 @@ export interface ProxiedClusterOptions {
 }
 
 const NODES = 3;
+const LOGGER = '-Dorg.slf4j.simpleLogger';
+/** `server.log` in each node's folder says who came and went in the group. */
+const LOGGED = [
+  `${LOGGER}.logFile=server.log`,
+  `${LOGGER}.showDateTime=true`,
+  `${LOGGER}.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSS`,
+  `${LOGGER}.log.kafka.coordinator.group=info`,
+  `${LOGGER}.log.org.apache.kafka.coordinator.group=info`,
+];
 
 export async function startProxiedCluster({
   version,
@@ -48,6 +57,7 @@ export async function startProxiedCluster({
   const cluster = await startKafkaCluster({
     version,
     folder,
+    jvm: LOGGED,
     // A node that came back leads again soon, and then nothing moves any more.
     settings: {
       'leader.imbalance.check.interval.seconds': '1',

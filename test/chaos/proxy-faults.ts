@@ -54,3 +54,14 @@ export const NO_FAULTS: ProxyPlan = () => null;
 export function onOrdinal(apiKey: number, ordinal: number, fault: ProxyFault): ProxyPlan {
   return (request) => (request.apiKey === apiKey && request.ordinal === ordinal ? fault : null);
 }
+
+/** Strikes every n-th request of an API, counted by client over all of its connections. */
+export function everyNth(apiKey: number, every: number, fault: ProxyFault): ProxyPlan {
+  const seen = new Map<string, number>();
+  return (request) => {
+    if (request.apiKey !== apiKey) return null;
+    const count = (seen.get(request.clientId) ?? 0) + 1;
+    seen.set(request.clientId, count);
+    return count % every === 0 ? fault : null;
+  };
+}

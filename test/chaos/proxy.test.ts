@@ -6,7 +6,7 @@ import { until } from '../exactness/count-run.ts';
 import { freePorts } from '../integration/real/java-process.ts';
 import { FrameReader, requestHead } from './frames.ts';
 import { ChaosProxy, type Injected } from './proxy.ts';
-import { onOrdinal, type ProxyFault, type ProxyPlan } from './proxy-faults.ts';
+import { everyNth, onOrdinal, type ProxyFault, type ProxyPlan } from './proxy-faults.ts';
 
 const END_TXN = 26;
 const PRODUCE = 0;
@@ -205,6 +205,17 @@ test('ordinals are counted by connection', async () => {
   one.send(request(END_TXN, 2));
   await until(() => one.isClosed, 'not closed');
   expect(other.isClosed).toBe(false);
+});
+
+test('every second request of a client is struck, over all of its connections', async () => {
+  stage = await new Stage().open(everyNth(END_TXN, 2, { kind: 'lose-answer' }));
+  const [one, other] = [await stage.client(), await stage.client()];
+  one.send(request(END_TXN, 1), request(PRODUCE, 2));
+  await until(() => one.answered.length === 2, 'not answered');
+  other.send(request(END_TXN, 1));
+  await until(() => other.isClosed, 'not closed');
+  one.send(request(END_TXN, 3));
+  await until(() => one.answered.length === 3, 'not answered');
 });
 
 test('connections with a short life end, also those that stood before', async () => {

@@ -25,6 +25,8 @@ export interface ChaosReport {
   /** Answers that were due and never came, by API. */
   readonly lostAnswers: Readonly<Record<string, number>>;
   readonly rebalances: number;
+  /** Static members that ended because a request of the killed process before came after theirs. */
+  readonly fenced: number;
   readonly lost: number;
   readonly duplicated: number;
   readonly swapped: number;
@@ -62,6 +64,7 @@ export function tableOf(report: ChaosReport): string {
     ['network faults', `${number(sum(report.networkFaults))} (${by(report.networkFaults)})`],
     ['lost answers', `${number(sum(report.lostAnswers))} (${by(report.lostAnswers)})`],
     ['rebalances', number(report.rebalances)],
+    ['fenced by a killed process', number(report.fenced)],
     ['take-over after kill -9', timesOf(report.takeOverAfterKill)],
     ['take-over after SIGTERM', timesOf(report.takeOverAfterTerm)],
     ['not settled', number(report.unsettled)],

@@ -26,6 +26,8 @@ export interface ChaosOptions {
   readonly kafka: KafkaVersion;
   readonly recordsPerMinute: number;
   readonly broken: string | null;
+  /** Whether logs and data of an exact run stay, too. */
+  readonly keep: boolean;
   readonly say: (text: string) => void;
 }
 
@@ -121,7 +123,7 @@ export class ChaosRun {
     for (const close of this.#closers.splice(0).reverse()) await inTime(close);
     // Of a run that had to fail nobody asks why.
     const isDone = this.#isExact || this.#isInterrupted || this.#options.broken !== null;
-    if (isDone) rmSync(this.folder, { recursive: true, force: true });
+    if (isDone && !this.#options.keep) rmSync(this.folder, { recursive: true, force: true });
   }
 
   /** What was done before the first thing that was wrong. */
@@ -311,6 +313,7 @@ export class ChaosRun {
       networkFaults: this.#faults,
       lostAnswers,
       rebalances: this.#members.reduce((sum, { rebalances }) => sum + rebalances, 0),
+      fenced: count('fenced by a killed one'),
       ...violations,
       problems: this.#problems,
       unsettled: this.#nemesis?.unsettled ?? 0,

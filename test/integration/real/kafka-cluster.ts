@@ -60,6 +60,8 @@ export interface ClusterOptions {
   readonly settings?: Readonly<Record<string, string>>;
   /** Settings of one node, over all others. */
   readonly nodeSettings?: (node: NodePorts) => Readonly<Record<string, string>>;
+  /** More options of the virtual machines, which run in the folders of their nodes. */
+  readonly jvm?: readonly string[];
   /** Where the nodes keep their logs; the caller removes it. Default: a folder of its own. */
   readonly folder?: string;
 }
@@ -116,7 +118,9 @@ export async function startKafkaCluster(options: ClusterOptions): Promise<RealCl
       };
       const properties = join(home, 'server.properties');
       await formatStorage(jars, properties, settings);
-      return new Node(id, port, () => startBroker(jars, properties, JVM));
+      return new Node(id, port, () =>
+        startBroker(jars, properties, [...JVM, ...(options.jvm ?? [])]),
+      );
     }),
   );
   for (const node of nodes) node.launch();
