@@ -43,7 +43,7 @@ export interface LawOptions<I extends LawInputs = LawInputs> {
   readonly runs?: number;
   /** Most records of an input, 1 or more. Default 8. */
   readonly recordsMax?: number;
-  /** Topics have 1 to so many partitions. Default 3. */
+  /** Topics have 1 to so many partitions. Default 3. With 1, none speaks of partition independence. */
   readonly partitionsMax?: number;
   /** Default: another one each time; a report names it. */
   readonly seed?: number;
@@ -110,11 +110,16 @@ function lawsOf(options: Omit<LawOptions, 'model'>): readonly Law[] {
   const { laws, path, runs = RUNS, recordsMax = RECORDS_MAX } = options;
   wholeNumber('runs', runs, 1);
   wholeNumber('recordsMax', recordsMax, 1);
-  wholeNumber('partitionsMax', options.partitionsMax ?? PARTITIONS_MAX, 1);
+  const { partitionsMax = PARTITIONS_MAX } = options;
+  wholeNumber('partitionsMax', partitionsMax, 1);
   const claims = Object.keys(options.orderInsensitive ?? {}).length;
   if (path !== undefined && laws?.length !== 1) refuse('A `path` is that of one law: name it.');
   if (laws === undefined) {
-    return LAW_NAMES.filter((law) => law !== 'order insensitivity' || claims > 0);
+    return LAW_NAMES.filter(
+      (law) =>
+        (law !== 'order insensitivity' || claims > 0) &&
+        (law !== 'partition independence' || partitionsMax > 1),
+    );
   }
   const unknown = laws.find((law) => !Object.hasOwn(LAWS, law));
   if (unknown !== undefined) {
@@ -122,6 +127,9 @@ function lawsOf(options: Omit<LawOptions, 'model'>): readonly Law[] {
   }
   if (laws.includes('order insensitivity') && claims === 0) {
     refuse('Order insensitivity holds where it is claimed: name topics in `orderInsensitive`.');
+  }
+  if (laws.includes('partition independence') && partitionsMax === 1) {
+    refuse('Partition independence is about 2 partitions or more: raise `partitionsMax`.');
   }
   return LAW_NAMES.filter((law) => laws.includes(law));
 }

@@ -53,8 +53,8 @@ export const JUDGES: Readonly<Record<Law, Judge>> = {
     return firstDifference(whole, play, disturbances(seed, RANDOM));
   },
 
-  'partition independence': async ({ topology }, { records, partitions }) => {
-    if (partitions === 1) return null;
+  'partition independence': async ({ topology }, { records, partitions: drawn }) => {
+    const partitions = Math.max(drawn, 2);
     const one = await played({ topology, records, partitions: 1 });
     const many = await played({ topology, records, partitions });
     const names = ['with 1 partition', `with ${partitions} partitions`] as const;

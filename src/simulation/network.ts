@@ -12,8 +12,10 @@
  *     answers die with it.
  * I4. Bytes are never changed.
  */
+
 import type { Connection } from '../broker/api-table.ts';
 import type { Broker } from '../broker/broker.ts';
+import { heartbeat } from '../kafka/protocol/heartbeat.ts';
 import {
   type Lane,
   type Transport,
@@ -185,7 +187,7 @@ class Link {
         return;
       case 'refuse':
         if (strike.when === 'after') this.#travel(pending, 0);
-        else this.#answer(pending, refusalBytes(request, strike.errorCode));
+        else this.#refuse(pending, refusalBytes(request, strike.errorCode));
         return;
       case 'late-request':
         this.#travel(pending, strike.delayMs);
@@ -201,6 +203,13 @@ class Link {
       default:
         this.#travel(pending, 0);
     }
+  }
+
+  #refuse(pending: Pending, body: Buffer): void {
+    // A heartbeat changes nothing: who was told of a rebalance has asked the group, whoever answers.
+    const { passage } = pending;
+    if (passage.request.apiKey === heartbeat.key) this.#options.observe(passage, body);
+    this.#answer(pending, body);
   }
 
   close(reason: string): void {

@@ -28,6 +28,7 @@ import { memoryError, shadowRun } from './shadow-run.ts';
 import { TestOutput } from './test-output.ts';
 import { type StoresOf, TestKeyValueStore, TestWindowStore } from './test-store.ts';
 import type { LoggedRecord } from './topic-logs.ts';
+import { closed, type OpenDriver, opened } from './unclosed.ts';
 
 export interface PipeOptions {
   /** Event time in epoch milliseconds. Default: the driver's wall clock. */
@@ -37,10 +38,19 @@ export interface PipeOptions {
   readonly headers?: readonly Header[];
 }
 
+interface Parts {
+  readonly options: TestDriverOptions;
+  readonly driven: Driven;
+  readonly notes: CallNotes;
+  readonly openDriver: OpenDriver | null;
+}
+
 export class TestDriver {
   readonly #options: TestDriverOptions;
   readonly #driven: Driven;
   readonly #notes: CallNotes;
+  /** What warns when the driver is not closed; null: it has nothing to replay. */
+  readonly #open: OpenDriver | null;
   /** What the test did. */
   readonly #deeds: Deed[] = [];
   /** What stopped a task: as an instance, the driver works no more, and the test is not replayed. */
@@ -52,10 +62,11 @@ export class TestDriver {
   /** Schemas of what will be read, to be asked for. */
   readonly #readers: (() => Promise<void>)[] = [];
 
-  private constructor(options: TestDriverOptions, driven: Driven, notes: CallNotes) {
+  private constructor({ options, driven, notes, openDriver }: Parts) {
     this.#options = options;
     this.#driven = driven;
     this.#notes = notes;
+    this.#open = openDriver;
   }
 
   /**
@@ -65,9 +76,12 @@ export class TestDriver {
   static async start(options: TestDriverOptions): Promise<TestDriver> {
     wholeNumber('replays', options.replays ?? 0, 0);
     wholeNumber('startMs', options.startMs ?? 0, 0);
+    const { stack } = new Error();
     const notes = new CallNotes();
     const driven = await drivenOf(options, (topology) => notes.watched(topology));
-    return new TestDriver(options, driven, notes);
+    const isReplayed = (options.replay ?? 'on') === 'on';
+    const openDriver = isReplayed ? opened(driven.topology.name, stack) : null;
+    return new TestDriver({ options, driven, notes, openDriver });
   }
 
   /**
@@ -181,6 +195,7 @@ export class TestDriver {
    */
   async close(): Promise<void> {
     if (this.#isClosed) return;
+    this.#forget();
     if (this.#failure === null) await this.idle();
     this.#isClosed = true;
     this.#driven.drive.release();
@@ -189,6 +204,15 @@ export class TestDriver {
     const found = shadow === 'on' ? shadowRun(this.#notes, () => built(this.#options)) : [];
     for (const pattern of patterns(seed, replays)) await this.#replay(pattern, found);
     if (found.length > 0) throw memoryError(found);
+  }
+
+  /** `await using driver = await TestDriver.start(…)` closes it at the end of the block. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #forget(): void {
+    if (this.#open !== null) closed(this.#open);
   }
 
   async #replay(pattern: Pattern, suspects: readonly string[]): Promise<void> {
@@ -223,6 +247,7 @@ export class TestDriver {
   #pipe(record: LoggedRecord): void {
     if (this.#isClosed) throw new EscapementError('CLOSED', 'The test driver was closed.');
     this.#deeds.push({ kind: 'pipe', record });
+    if (this.#open !== null) this.#open.isUsed = true;
     this.#driven.drive.logs.append(record);
     this.#run();
   }
@@ -233,6 +258,8 @@ export class TestDriver {
       this.#driven.drive.run();
     } catch (cause) {
       this.#failure = asEscapementError(cause);
+      // A test in which a task failed is not replayed anyway.
+      this.#forget();
       throw this.#failure;
     }
   }

@@ -1,6 +1,6 @@
 /** Each law can fail, alone; what keeps them all passes. */
 import fc from 'fast-check';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import {
   aggregate,
   count,
@@ -14,6 +14,9 @@ import {
 } from '../../src/index.ts';
 import { checkLaws, type LawOptions } from '../../src/laws/check-laws.ts';
 import { wordCount } from '../../topologies/1-word-count/topology.ts';
+
+/** Some hundred runs each, on a machine that may be busy. */
+vi.setConfig({ testTimeout: 120_000 });
 
 const text = string();
 const numbers = { key: text, value: long() };
@@ -253,6 +256,7 @@ test('what cannot be checked is refused', async () => {
     [{ laws: ['gravity' as never] }, /no law 'gravity'.*crash equivalence/],
     [{ laws: ['order insensitivity'] }, /orderInsensitive/],
     [{ path: '0:1' }, /of one law/],
+    [{ laws: ['partition independence'], partitionsMax: 1 }, /2 partitions or more/],
     [{ runs: 0 }, /runs: 0/],
     [{ recordsMax: 0 }, /recordsMax/],
     [{ partitionsMax: 1.5 }, /partitionsMax/],
