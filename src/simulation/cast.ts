@@ -34,6 +34,8 @@ export interface CastOptions {
   /** Open ones. */
   readonly connections: (process: SimulatedProcess) => number;
   readonly options: Partial<Options> & { readonly applicationId: string };
+  /** Codes with which a process may end besides `MAY_END_A_PROCESS`. */
+  readonly mayEnd: readonly string[];
   readonly log: (process: string) => Log;
   readonly note: (who: string, what: string) => void;
 }
@@ -159,7 +161,7 @@ export class Cast {
     } else {
       const { code, message } = asEscapementError(cause);
       this.#options.note(process.name, `exits: ${code}`);
-      if (!MAY_END_A_PROCESS.has(code)) {
+      if (!MAY_END_A_PROCESS.has(code) && !this.#options.mayEnd.includes(code)) {
         this.violations.push(`${process.name} gave up: ${code}: ${message}`);
       }
     }

@@ -1,7 +1,10 @@
 /** What stands beside the application: it makes topics, writes input and reads what is there. */
 import type { Broker } from '../broker/broker.ts';
+import { addPartitionsToTxn } from '../kafka/protocol/add-partitions-to-txn.ts';
 import { decodeResponse, encodeRequest } from '../kafka/protocol/codec.ts';
 import { createTopics } from '../kafka/protocol/create-topics.ts';
+import { endTxn } from '../kafka/protocol/end-txn.ts';
+import { initProducerId } from '../kafka/protocol/init-producer-id.ts';
 import { produce } from '../kafka/protocol/produce.ts';
 import type { Api } from '../kafka/protocol/schema.ts';
 import { type PartitionView, viewPartition } from './oracle/committed-log.ts';
@@ -145,12 +148,74 @@ export class Outsider {
     return group?.offsets.find(topic, partition)?.offset ?? -1;
   }
 
-  /** Transactions that have not come to their end, as lines for people. */
+  /** Transactions of the application that have not come to their end, as lines for people. */
   openTransactions(): string[] {
     return this.#broker
       .listTransactions()
+      .filter(({ transactionalId }) => transactionalId.startsWith(`${this.#groupId}-`))
       .filter(({ state }) => state.startsWith('Prepare') || state === 'Ongoing')
       .map(({ transactionalId, state }) => `${transactionalId} ${state}`);
+  }
+
+  /** Opens a transaction of somebody else that has written into a partition; returns its abort. */
+  hold(
+    topic: string,
+    partition: number,
+    { transactionalId = 'foreign', valueBytes = 8 } = {},
+  ): () => void {
+    const { producerId, producerEpoch } = this.#fence(transactionalId);
+    const who = { transactionalId, producerId, producerEpoch };
+    const { leader } = this.#broker.topics.partition(topic, partition)!;
+    const added = this.#ask(0, addPartitionsToTxn, 3, {
+      v3AndBelowTransactionalId: transactionalId,
+      v3AndBelowProducerId: producerId,
+      v3AndBelowProducerEpoch: producerEpoch,
+      v3AndBelowTopics: [{ name: topic, partitions: [partition] }],
+    });
+    if (added === null) throw new Error('a foreign transaction has no partition');
+    const input = { key: 'foreign', value: Buffer.alloc(valueBytes), timestampMs: 0 };
+    const records = writeRawBatch([input], {
+      producerId: Number(producerId),
+      producerEpoch,
+      baseSequence: 0,
+    });
+    const answer = this.#ask(leader, produce, 9, {
+      transactionalId,
+      acks: -1,
+      timeoutMs: 1_000,
+      topicData: [{ name: topic, partitionData: [{ index: partition, records }] }],
+    });
+    const errorCode = answer?.responses[0]?.partitionResponses[0]?.errorCode;
+    if (errorCode !== 0) throw new Error(`a foreign record was refused: error ${errorCode}`);
+    return () => void this.#ask(0, endTxn, 3, { ...who, committed: false });
+  }
+
+  /** The group's offsets are gone, as if they had expired; returns what puts them back. */
+  forgetOffsets(): () => void {
+    const { offsets } = this.#broker.groups.find(this.#groupId)!;
+    const gone = [...offsets.partitions()].flatMap(([topic, partitions]) =>
+      partitions.map((partition) => ({ topic, partition, ...offsets.find(topic, partition)! })),
+    );
+    for (const { topic, partition } of gone) offsets.delete(topic, partition);
+    return () => {
+      for (const entry of gone) {
+        if (offsets.find(entry.topic, entry.partition) === undefined) offsets.commit(entry);
+      }
+    };
+  }
+
+  /** A transactional id has been taken so often that the epochs of its producer id are nearly used up. */
+  wearOut(transactionalId: string, times: number): void {
+    for (let left = times; left > 0; left--) this.#fence(transactionalId);
+  }
+
+  #fence(transactionalId: string) {
+    const answer = this.#ask(0, initProducerId, 4, {
+      transactionalId,
+      transactionTimeoutMs: 60_000,
+    });
+    if (answer?.errorCode !== 0) throw new Error(`${transactionalId}: error ${answer?.errorCode}`);
+    return answer;
   }
 
   #ask<Req, Res>(

@@ -54,6 +54,10 @@ export interface SimulationOptions extends Partial<Omit<Scenario, 'seed'>> {
   readonly seed: number;
   /** Default `spread`: over the run, with restarts; `at-once`: all of it before anything runs. */
   readonly writing?: 'spread' | 'at-once';
+  /** What somebody does from outside, for cases that no fault brings about. */
+  readonly meddle?: (moment: Moment, outsider: Outsider, after: Later) => void;
+  /** Codes with which a process may end, besides those of `cast.ts`. */
+  readonly mayEnd?: readonly string[];
   /** Strikes chosen one by one, before those of `faults`. */
   readonly strike?: (passage: Passage) => Strike | null;
   /** Changes the evidence before it is judged: for tests of the oracle. */
@@ -65,6 +69,11 @@ export interface SimulationOptions extends Partial<Omit<Scenario, 'seed'>> {
   /** Where a process logs to; default: nowhere. */
   readonly log?: (process: string) => Log;
 }
+
+/** Before anything runs; when faults are over; when all were stopped and none is started again. */
+export type Moment = 'before' | 'calm' | 'between';
+
+type Later = (delayMs: number, act: () => void) => void;
 
 export interface SimulationResult {
   readonly workload: string;
@@ -183,6 +192,7 @@ class SimulatedRun {
     const first = isSpread ? Math.ceil(inputs.length * UNDER_FAULTS) : inputs.length;
     const second = isSpread ? Math.ceil(inputs.length * AFTER_FAULTS) : inputs.length;
 
+    this.#meddle('before');
     this.#watch();
     this.#writeWithin(inputs.slice(0, first), isSpread ? faultsMs : 0);
     if (!isSpread) await this.#time.run(() => this.#unwritten === 0, faultsMs);
@@ -193,8 +203,10 @@ class SimulatedRun {
     this.#note('all', 'calm');
     const isAtRest =
       (await this.#rest('after the faults')) &&
+      this.#meddle('calm') &&
       (await this.#restAfter(inputs.slice(first, second), 'with the state in memory')) &&
       (await this.#closed(cast)) &&
+      this.#meddle('between') &&
       this.#newCast('q') !== null &&
       (await this.#restAfter(inputs.slice(second), 'with the state restored')) &&
       this.#lookAtStores(this.#casts.at(-1)!, 'rest') &&
@@ -223,6 +235,11 @@ class SimulatedRun {
     };
   }
 
+  #meddle(moment: Moment): true {
+    this.#given.meddle?.(moment, this.#outsider, (delayMs, act) => this.#time.after(delayMs, act));
+    return true;
+  }
+
   #newCast(prefix: string): Cast {
     const cast = new Cast({
       prefix,
@@ -242,6 +259,7 @@ class SimulatedRun {
         repartitionPurgeIntervalMs: 1_000,
         ...this.#given.options,
       },
+      mayEnd: this.#given.mayEnd ?? [],
       log: this.#given.log ?? (() => silentLog),
       note: (who, what) => this.#note(who, what),
     });

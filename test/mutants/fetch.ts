@@ -1,5 +1,5 @@
 /** Mutants of what is read: the read_committed filter, positions, checksums, bounds and decoders. */
-import type { Mutant } from './table.ts';
+import type { Mutant } from './mutant.ts';
 
 const FILTER = 'test/kafka/records/parse-fetched.test.ts';
 
@@ -38,6 +38,7 @@ export const FETCH_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'checksum-not-looked-at',
+    unseen: 'The simulated network does not change bytes.',
     file: 'src/kafka/records/parse-fetched.ts',
     find: '  if (actual !== expected) {',
     replace: '  if (actual < 0) {',
@@ -46,6 +47,7 @@ export const FETCH_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'corrupt-batch-is-fatal-at-once',
+    unseen: 'The simulated network does not change bytes.',
     file: 'src/kafka/fetch/node-poller.ts',
     find: 'if (isCorrupt(error) && feed.corruptAt !== feed.position) {',
     replace: 'if (isCorrupt(error) && feed.position < 0) {',
@@ -54,6 +56,7 @@ export const FETCH_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'lost-position-begins-anew-unasked',
+    unseen: 'Simulated input is not deleted before it is read.',
     file: 'src/runtime/task-run.ts',
     find: "const { outOfRange = 'fail' } =",
     replace: "const { outOfRange = 'earliest' } =",
@@ -62,6 +65,7 @@ export const FETCH_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'prefetch-bounded-by-partition-alone',
+    unseen: 'It costs memory, not results.',
     file: 'src/kafka/fetch/fetch-budget.ts',
     find: 'const room = half - this.#held - this.#asked;',
     replace: 'const room = half;',
@@ -78,6 +82,7 @@ export const FETCH_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'record-may-lie-beyond-its-batch',
+    unseen: 'The simulated broker stores no malformed batches.',
     file: 'src/kafka/records/record-cursor.ts',
     find: '      offsetDelta > this.#lastOffsetDelta\n',
     replace: '      offsetDelta > 0x7fff_ffff\n',

@@ -1,9 +1,9 @@
-/** A process of its own for one mutant: `node hunt-one.js <mutant> <seeds>`; answers by messages. */
+/** A process of its own: `node hunt-one.js <mutant> <seeds> [<first>]`; answers by messages. */
 import { fileURLToPath } from 'node:url';
 import { createViteServer } from 'vitest/node';
 import { mutantPlugin } from './plugin.ts';
 
-const [mutant, seeds] = process.argv.slice(2) as [string, string];
+const [mutant, seeds, first = null] = process.argv.slice(2) as [string, string, string?];
 const root = process.cwd();
 
 const server = await createViteServer({
@@ -30,7 +30,11 @@ const server = await createViteServer({
 const { hunt } = (await server.ssrLoadModule(
   '/test/mutants/hunt.ts',
 )) as typeof import('./hunt.ts');
-const hunted = await hunt(Number(seeds), (seed) => process.send?.({ seed }));
+const hunted = await hunt({
+  first,
+  seedsMost: Number(seeds),
+  beforeRun: (run) => process.send?.({ run }),
+});
 process.send?.({ hunted });
 await server.close();
 process.disconnect?.();

@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Mutant } from './table.ts';
+import type { Mutant } from './mutant.ts';
 
 interface Outcome {
   readonly title: string;

@@ -1,6 +1,7 @@
 /** Breaks one rule while the sources are loaded: no file changes, and nothing is left behind. */
 import { join } from 'node:path';
-import { MUTANTS, type Mutant } from './table.ts';
+import type { Mutant } from './mutant.ts';
+import { MUTANTS } from './table.ts';
 
 export function mutantNamed(name: string): Mutant {
   const mutant = MUTANTS.find((each) => each.name === name);

@@ -1,18 +1,14 @@
 /**
- * Mutants: the rules of exactly-once, broken one at a time, and the test that must notice.
+ * Mutants: the rules of exactly-once, broken one at a time, and who must notice.
  *
- * `find` stands exactly once in the file. `kills` is a title (a part of it is enough) in `tests`.
+ * Each turns a named test red: `kills` is a title (a part of it is enough) in `tests`. `find` stands
+ * exactly once in the file. Each but those with `unseen` is noticed by the simulation as well, in one
+ * of 500 seeds or in a named case: those are the core.
  */
+import { BROKER_MUTANTS } from './broker.ts';
 import { FETCH_MUTANTS } from './fetch.ts';
-
-export interface Mutant {
-  readonly name: string;
-  readonly file: string;
-  readonly find: string;
-  readonly replace: string;
-  readonly tests: string;
-  readonly kills: string;
-}
+import type { Mutant } from './mutant.ts';
+import { STATE_MUTANTS } from './state.ts';
 
 const ASSIGNMENT = 'test/exactness/assignment-rules.test.ts';
 const STEP = 'test/exactness/step-rules.test.ts';
@@ -27,6 +23,8 @@ const STALL = 'test/exactness/stall-rules.test.ts';
 
 export const MUTANTS: readonly Mutant[] = [
   ...FETCH_MUTANTS,
+  ...STATE_MUTANTS,
+  ...BROKER_MUTANTS,
   {
     name: 'offsets-before-fence',
     file: 'src/runtime/assignment.ts',
@@ -73,6 +71,8 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'ownership-not-proven-after-restore',
+    unseen:
+      'Behind it stands the membership that each commit of offsets names: the group refuses it.',
     file: 'src/runtime/assignment.ts',
     find: '  await stillOwner(parts, generation);',
     replace: '',
@@ -153,6 +153,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'gap-believed-by-a-zombie',
+    unseen: 'A zombie must meet the purge between two fetches of one session; no seed has.',
     file: 'src/runtime/task-life.ts',
     find: `    const reason = await stillOwner({ plan: plan.task(this.id), group }, generation).then(
       () => error,
@@ -172,6 +173,8 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'fenced-for-ever',
+    unseen:
+      'It bounds a fight of two applications over one id; the simulation has one application.',
     file: 'src/runtime/task-life.ts',
     find: '    if (this.#fencedInARow <= FENCED_MAX) return true;',
     replace: '    if (this.#fencedInARow <= 2 * FENCED_MAX) return true;',
@@ -260,6 +263,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'end-without-proof',
+    unseen: 'Behind it stands the epoch: who has a successor is refused.',
     file: 'src/kafka/producer/session.ts',
     find: "      await exchange.within(step.offsets.proof(), 'EndTxn');",
     replace: '',
@@ -268,6 +272,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'first-come-first-to-go',
+    unseen: 'It costs moves of tasks, not results.',
     file: 'src/kafka/group/assignor.ts',
     find: '.sort((a, b) => a.since - b.since);',
     replace: '.sort((a, b) => b.since - a.since);',
@@ -292,6 +297,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'no-heartbeats-before-tasks-run',
+    unseen: 'A restore that is longer than the session takes more rows than are simulated.',
     file: 'src/kafka/group/member.ts',
     find: '    this.#heartbeats.begin();',
     replace: '',
@@ -299,87 +305,8 @@ export const MUTANTS: readonly Mutant[] = [
     kills: 'heartbeats go on through a restore longer than the session, and nobody joins again',
   },
   {
-    name: 'broker-marks-at-once',
-    file: 'src/broker/markers.ts',
-    find: '    this.#timers.after(2 * markerDelayMs * ports.random.fraction(), attempt);',
-    replace: '    attempt();',
-    tests: 'test/broker/transactions.test.ts',
-    kills: 'rule 2: answers EndTxn before any marker is written',
-  },
-  {
-    name: 'broker-reads-undecided',
-    file: 'src/broker/log.ts',
-    find: 'return Math.max(firstOffset, this.#logStart);',
-    replace: 'return Math.max(firstOffset, this.#logEnd);',
-    tests: 'test/broker/fetch.test.ts',
-    kills: 'rule 11: stops at the first offset of the oldest open transaction',
-  },
-  {
-    name: 'broker-keeps-the-epoch',
-    file: 'src/broker/transactions.ts',
-    find: 'changes = { rules, producerEpoch: bumped, lastEpoch: epoch, nextProducerId };',
-    replace: 'changes = { rules, producerEpoch: epoch, lastEpoch: epoch, nextProducerId };',
-    tests: 'test/broker/transactions-v2.test.ts',
-    kills: 'rule 7: a record of the epoch before is refused after the marker',
-  },
-  {
-    name: 'broker-takes-markers-of-old-coordinators',
-    file: 'src/broker/producer-state.ts',
-    find: 'return marker.coordinatorEpoch < entry.coordinatorEpoch',
-    replace: 'return marker.coordinatorEpoch < -1',
-    tests: 'test/broker/nodes.test.ts',
-    kills: 'has its late markers fenced by whoever heard of its successor',
-  },
-  {
-    name: 'broker-compacts-undecided',
-    file: 'src/broker/log.ts',
-    find: '      this.lastStableOffset,\n      ...limits',
-    replace: '      this.highWatermark,\n      ...limits',
-    tests: 'test/broker/compaction.test.ts',
-    kills: 'never goes above the last stable offset',
-  },
-  {
-    name: 'broker-forgets-the-last-sequence',
-    file: 'src/broker/compaction.ts',
-    find: 'else if (isLast || isLastOfProducer(batch, input)) kept.push(emptied(batch));',
-    replace: 'else if (isLast) kept.push(emptied(batch));',
-    tests: 'test/broker/compaction.test.ts',
-    kills: 'keeps an empty batch for the sequence of an active producer',
-  },
-  {
-    name: 'broker-rebalances-for-a-returning-static-member',
-    file: 'src/broker/group.ts',
-    find: "      this.state === 'Stable' &&\n      selectProtocol(",
-    replace: '      this.generation < 0 &&\n      selectProtocol(',
-    tests: 'test/broker/groups.test.ts',
-    kills: 'that comes again gets its old assignment back without a rebalance',
-  },
-  {
-    name: 'broker-keeps-members-that-never-ask',
-    file: 'src/broker/group.ts',
-    find: '      if (silent.length > 0) this.#prepare();',
-    replace: '',
-    tests: 'test/broker/groups.test.ts',
-    kills: 'puts out members that never ask for their assignment',
-  },
-  {
-    name: 'broker-expires-offsets-in-use',
-    file: 'src/broker/groups.ts',
-    find: 'group.isSubscribed(topic) ? null : group.retentionStart(committedAt)',
-    replace: 'group.retentionStart(committedAt)',
-    tests: 'test/broker/groups-expiry.test.ts',
-    kills: 'stay as long as members read their topic, however old they are',
-  },
-  {
-    name: 'broker-answers-whoever-does-not-read',
-    file: 'src/broker/tcp.ts',
-    find: "this.#state = 'draining';",
-    replace: '{}',
-    tests: 'test/broker/tcp-limits.test.ts',
-    kills: 'that does not read is not answered on and on, and loses nothing',
-  },
-  {
     name: 'claims-of-one-generation-stand',
+    unseen: 'No two simulated members claim a task of one generation.',
     file: 'src/kafka/group/assignor.ts',
     find: 'const only = best.memberId === memberId ? memberId : CONTESTED;',
     replace: 'const only = best.memberId;',
@@ -388,6 +315,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'topology-that-moves-a-topic-admitted',
+    unseen: 'All processes of a simulation run one version.',
     file: 'src/kafka/group/profile.ts',
     find: 'if (theirs === undefined || theirs === ours) continue;',
     replace: 'continue;',
@@ -396,6 +324,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'refused-login-repeated',
+    unseen: 'Simulated connections have no login.',
     file: 'src/kafka/transport/connection-error.ts',
     find: `  if (isLoginRefused(reason)) {`,
     replace: `  if (isLoginRefused(reason) && false) {`,
@@ -404,6 +333,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'refused-token-taken-for-a-login',
+    unseen: 'Simulated connections have no login.',
     file: 'src/kafka/transport/oauth-bearer.ts',
     find: `      if (answer.length === 0) return;`,
     replace: `      if (answer.length >= 0) return;`,
@@ -412,6 +342,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'secrets-not-hidden',
+    unseen: 'It is about what is logged.',
     file: 'src/kafka/transport/secrets.ts',
     find: `      hidden = hidden.replaceAll(secret, HIDDEN);`,
     replace: `      hidden = hidden.replaceAll(secret, secret);`,
@@ -428,6 +359,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'differences-of-topics-unseen',
+    unseen: 'The simulation makes the topics that it needs.',
     file: 'src/kafka/admin/topic-settings.ts',
     find: `    if (needed === undefined || fits(value, needed)) return;`,
     replace: `    if (needed === undefined || fits(value, value)) return;`,
@@ -436,6 +368,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'internal-topics-with-the-clock-of-the-broker',
+    unseen: 'Simulated brokers have no bound for timestamps.',
     file: 'src/runtime/application-plan.ts',
     find: `configs, optionalConfigs: ANY_TIME };`,
     replace: `configs, optionalConfigs: {} };`,
@@ -468,6 +401,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'version-changed-within-a-transaction',
+    unseen: 'The version of transactions stays the same in a simulation.',
     file: 'src/kafka/producer/transaction-version.ts',
     find: '    endTxn: { versionMax: 4 },',
     replace: '    endTxn: {},',
@@ -484,6 +418,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'answers-of-other-leaders-not-awaited',
+    unseen: 'What reaches a leader twice it drops by its sequence.',
     file: 'src/kafka/producer/exchange.ts',
     find: 'await Promise.allSettled(',
     replace: `await Promise.all(branches).then(
@@ -501,5 +436,53 @@ export const MUTANTS: readonly Mutant[] = [
     replace: '    if (write.at > 0) place.next = sequenceAfter(place.next, records);',
     tests: SESSION,
     kills: 'moves the sequences of what was appended alone',
+  },
+  {
+    name: 'fence-without-a-fresh-heartbeat',
+    file: 'src/runtime/assignment.ts',
+    find: '  await group.heartbeat();\n  await session.init();',
+    replace: '  await session.init();',
+    tests: ASSIGNMENT,
+    kills: 'a task heartbeats, fences, reads offsets, then its changelog, then its input',
+  },
+  {
+    name: 'decision-by-offset-instead-of-step-id',
+    file: 'src/runtime/task.ts',
+    find: 'found.stepId === this.#sealed.stepId',
+    replace: 'found.offsets.every((offset, i) => offset === this.#sealed!.offsets[i])',
+    tests: 'test/runtime/task.test.ts',
+    kills: 'the offset of our step under another id means that another owner ran',
+    unseen:
+      'Who is no owner any more is told so by the heartbeat before the fence, before it decides: ' +
+      'with that alone no other owner can have reached the same offsets.',
+  },
+  {
+    name: 'table-reused-after-a-fence-without-replay',
+    file: 'src/runtime/task.ts',
+    find: "    if (!sameCommitted(found, this.#committed)) return 'another-owner';",
+    replace: '',
+    tests: 'test/runtime/task-life.test.ts',
+    kills: 'a task whose state another owner has moved on is restored before it goes on',
+    unseen:
+      'Two processes must believe that they own a task in one generation, which the group does not ' +
+      'let happen: the named test makes it happen.',
+  },
+  {
+    name: 'old-generation-sent-during-a-join',
+    file: 'src/kafka/group/member.ts',
+    find: '    await this.#membershipGate.wait();\n    while (!this.#heartbeats.isProven) {',
+    replace: '    while (!this.#heartbeats.isProven) {',
+    tests: 'test/kafka/group/member.test.ts',
+    kills: 'waits while a JoinGroup is under way, and then names the new generation',
+    unseen:
+      'The broker refuses an old generation, and the step is made again: it costs time alone.',
+  },
+  {
+    name: 'first-offsets-of-a-revoked-task',
+    file: 'src/runtime/assignment.ts',
+    find: '    if (!group.ownedSince(plan.id, generation)) throw lostTask(plan);',
+    replace: '',
+    tests: 'test/runtime/task-life.test.ts',
+    kills: 'a task revoked before its first offsets are committed commits none',
   },
 ];

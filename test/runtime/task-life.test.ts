@@ -35,6 +35,9 @@ class Lives {
   /** What the group says. */
   owned = true;
   lost: EscapementError | null = null;
+  /** Holds steps back, as a JoinGroup does; null: none is under way. */
+  joining: Hold | null = null;
+  waiting = 0;
   readonly #plan: ApplicationPlan;
   readonly #lives = new Set<TaskLife>();
   #driving = true;
@@ -63,7 +66,11 @@ class Lives {
         if (this.lost !== null) throw this.lost;
       },
       proof: async () => {},
-      step: (run) => run(),
+      step: async (run) => {
+        this.waiting += 1;
+        await this.joining?.pass();
+        return run();
+      },
       // What a producer outside of a group says.
       membership: async () => ({ generation: -1, memberId: '', instanceId: null }),
       ownedSince: () => this.owned,
@@ -149,6 +156,28 @@ test('a task revoked while it recovers ends at once, and its next life is exact'
   lab.write('in', ROWS);
   await lab.reached(2 * ROWS.length);
   expect(await lab.counts()).toEqual(folded([...ROWS, ...ROWS]));
+  expect(lives.failures).toEqual([]);
+});
+
+test('a task revoked before its first offsets are committed commits none', async () => {
+  lives = await Lives.open();
+  const joining = new Hold();
+  lives.joining = joining;
+  let sent = 0;
+  void lives.wire.next(txnOffsetCommit, losing('request')).then(() => {
+    sent += 1;
+  });
+  const life = lives.begin();
+  await until(
+    () => lives.waiting === 1,
+    () => 'no first offsets are to be committed',
+  );
+  await life.finish('revoked');
+  lives.owned = false;
+  joining.open();
+  await settled();
+  expect(sent).toBe(0);
+  expect(lives.ended).toEqual(['revoked']);
   expect(lives.failures).toEqual([]);
 });
 

@@ -115,6 +115,10 @@ test('a step found not committed is undone with all that ran beyond it, and runs
 
 test.each<[string, (last: Committed) => Committed]>([
   ['another step id', (last) => ({ ...last, stepId: 'theirs.1' })],
+  [
+    'the offset of our step under another id',
+    (last) => ({ ...last, stepId: 'theirs.2', offsets: [2] }),
+  ],
   ['another offset under the same id', (last) => ({ ...last, offsets: [0] })],
   ['offsets written by hand', () => ({ stepId: '', offsets: [1], times: [-1] })],
 ])('%s means that another owner ran', async (_, found) => {

@@ -2,7 +2,7 @@
 import { differential } from '../../src/simulation/differential.ts';
 import { type Scenario, type SimulationResult, simulate } from '../../src/simulation/simulation.ts';
 import type { Workload } from '../../src/simulation/workload.ts';
-import { WORKLOADS, workloadOf } from './workloads.ts';
+import { workloadOf, workloadOfSeed } from './workloads.ts';
 
 export interface SeedRun {
   readonly seed: number;
@@ -26,7 +26,7 @@ const TWICE = 100;
 const COMPARED = 20;
 
 export async function runSeed({ seed, workload: name }: SeedRun): Promise<SeedVerdict> {
-  const workload = name === undefined ? WORKLOADS[seed % WORKLOADS.length]! : workloadOf(name);
+  const workload = name === undefined ? workloadOfSeed(seed) : workloadOf(name);
   const { scenario, committed, violations, faults, events, hash } = await simulate({
     workload,
     seed,

@@ -12,7 +12,7 @@ import { simulate } from '../../src/simulation/simulation.ts';
 import { runPool } from './pool.ts';
 import { keepRegression } from './regression-files.ts';
 import type { SeedVerdict } from './seed-run.ts';
-import { WORKLOADS, workloadOf } from './workloads.ts';
+import { WORKLOADS, workloadOf, workloadOfSeed } from './workloads.ts';
 
 interface SimOptions {
   readonly seeds: number;
@@ -126,7 +126,7 @@ async function report({ workload, scenario, violations }: SeedVerdict): Promise<
 }
 
 async function traceOf(seed: number, name?: string): Promise<number> {
-  const workload = name === undefined ? WORKLOADS[seed % WORKLOADS.length]! : workloadOf(name);
+  const workload = name === undefined ? workloadOfSeed(seed) : workloadOf(name);
   const { lines, violations } = await simulate({ workload, seed, history: 'kept' });
   process.stdout.write(`${[...lines, ...violations].join('\n')}\n`);
   return violations.length === 0 ? 0 : 1;

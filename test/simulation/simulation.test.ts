@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { NO_FAULTS } from '../../src/simulation/faults.ts';
 import { simulate } from '../../src/simulation/simulation.ts';
+import { CASES } from './cases.ts';
 import { readRegressions } from './regression-files.ts';
 import { runSeed } from './seed-run.ts';
 import { WORKLOADS, workloadOf } from './workloads.ts';
@@ -21,6 +22,13 @@ describe.each(WORKLOADS.map((workload) => [workload.name, workload] as const))(
       const { violations } = await simulate({ workload, seed });
       expect(violations).toEqual([]);
     });
+  },
+);
+
+test.each(CASES.map((each) => [each.name, each] as const))(
+  '%s, and the result is exact',
+  async (_, { run }) => {
+    expect(await run()).toEqual([]);
   },
 );
 

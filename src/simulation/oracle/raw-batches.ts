@@ -109,8 +109,15 @@ function* readRecords(
   }
 }
 
-/** One batch of a producer without an id. */
-export function writeRawBatch(inputs: readonly RawInput[]): Buffer {
+/** Who writes in a transaction. */
+export interface RawProducer {
+  readonly producerId: number;
+  readonly producerEpoch: number;
+  readonly baseSequence: number;
+}
+
+/** One batch; without a producer it is of none and outside of transactions. */
+export function writeRawBatch(inputs: readonly RawInput[], producer?: RawProducer): Buffer {
   const baseTimestamp = inputs[0]?.timestampMs ?? 0;
   const records = inputs.map((input, index) => {
     const body = Buffer.concat([
@@ -128,9 +135,10 @@ export function writeRawBatch(inputs: readonly RawInput[]): Buffer {
   fields.writeBigInt64BE(BigInt(baseTimestamp), 6);
   const latest = inputs.reduce((most, { timestampMs }) => Math.max(most, timestampMs), 0);
   fields.writeBigInt64BE(BigInt(latest), 14);
-  fields.writeBigInt64BE(-1n, 22);
-  fields.writeInt16BE(-1, 30);
-  fields.writeInt32BE(-1, 32);
+  if (producer !== undefined) fields.writeInt16BE(TRANSACTIONAL, 0);
+  fields.writeBigInt64BE(BigInt(producer?.producerId ?? -1), 22);
+  fields.writeInt16BE(producer?.producerEpoch ?? -1, 30);
+  fields.writeInt32BE(producer?.baseSequence ?? -1, 32);
   fields.writeInt32BE(inputs.length, 36);
   const checked = Buffer.concat([fields, ...records]);
   const head = Buffer.alloc(ATTRIBUTES_AT);

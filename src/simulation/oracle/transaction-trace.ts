@@ -14,7 +14,8 @@
  *     a member.
  * I4. The offsets that it commits from were read when it had taken the id, never before: a last step
  *     of the owner before would be missing.
- * I5. Committed offsets do not go back.
+ * I5. Committed offsets do not go back; those of a partition are committed under one transactional
+ *     id, and every step of an id names all its inputs.
  */
 import type { CommittedRecord } from './committed-log.ts';
 import { type CommittedStep, placeOf, type Violation } from './evidence.ts';
@@ -57,6 +58,10 @@ export class TransactionTrace {
   readonly #pending = new Map<string, Pending[]>();
   readonly #steps: CommittedStep[] = [];
   readonly #positions = new Map<string, number>();
+  /** The transactional id under which the offsets of a place are committed. */
+  readonly #ids = new Map<string, string>();
+  /** Partitions of the first step of a transactional id. */
+  readonly #inputs = new Map<string, readonly string[]>();
   /** By transactional id: the highest generation, and the member that committed in it. */
   readonly #generations = new Map<string, { generation: number; member: string }>();
   /** When heartbeats were answered well, by process. */
@@ -184,8 +189,19 @@ export class TransactionTrace {
       }
       this.#checkGeneration(transactionalId, generation, instanceId ?? by);
     }
+    const places = [...new Set(ended.offsets.map(({ offset }) => placeOf(offset)))].sort();
+    const expected = this.#inputs.get(transactionalId) ?? places;
+    this.#inputs.set(transactionalId, expected);
+    if (places.join() !== expected.join()) {
+      this.#broken('offsets', `${transactionalId} committed ${places}, before that ${expected}`);
+    }
     for (const { offset } of ended.offsets) {
       const place = placeOf(offset);
+      const id = this.#ids.get(place) ?? transactionalId;
+      this.#ids.set(place, id);
+      if (id !== transactionalId) {
+        this.#broken('owner', `${place} was committed as ${transactionalId}, before that as ${id}`);
+      }
       const before = this.#positions.get(place) ?? -1;
       if (offset.offset < before) {
         this.#broken('offsets', `${place} went back from ${before} to ${offset.offset}`);

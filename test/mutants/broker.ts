@@ -1,0 +1,98 @@
+/** Mutants of the embedded broker: what simulations run on must itself be held by tests. */
+import type { Mutant } from './mutant.ts';
+
+const MODEL =
+  'A rule of the model on which simulations run; its tests and the conformance suite hold it.';
+
+export const BROKER_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'broker-marks-at-once',
+    unseen: MODEL,
+    file: 'src/broker/markers.ts',
+    find: '    this.#timers.after(delayMs, attempt);',
+    replace: '    attempt();',
+    tests: 'test/broker/transactions.test.ts',
+    kills: 'rule 2: answers EndTxn before any marker is written',
+  },
+  {
+    name: 'broker-reads-undecided',
+    unseen: MODEL,
+    file: 'src/broker/log.ts',
+    find: 'return Math.max(firstOffset, this.#logStart);',
+    replace: 'return Math.max(firstOffset, this.#logEnd);',
+    tests: 'test/broker/fetch.test.ts',
+    kills: 'rule 11: stops at the first offset of the oldest open transaction',
+  },
+  {
+    name: 'broker-keeps-the-epoch',
+    unseen: MODEL,
+    file: 'src/broker/transactions.ts',
+    find: 'changes = { rules, producerEpoch: bumped, lastEpoch: epoch, nextProducerId };',
+    replace: 'changes = { rules, producerEpoch: epoch, lastEpoch: epoch, nextProducerId };',
+    tests: 'test/broker/transactions-v2.test.ts',
+    kills: 'rule 7: a record of the epoch before is refused after the marker',
+  },
+  {
+    name: 'broker-takes-markers-of-old-coordinators',
+    unseen: MODEL,
+    file: 'src/broker/producer-state.ts',
+    find: 'return marker.coordinatorEpoch < entry.coordinatorEpoch',
+    replace: 'return marker.coordinatorEpoch < -1',
+    tests: 'test/broker/nodes.test.ts',
+    kills: 'has its late markers fenced by whoever heard of its successor',
+  },
+  {
+    name: 'broker-compacts-undecided',
+    unseen: MODEL,
+    file: 'src/broker/log.ts',
+    find: '      this.lastStableOffset,\n      ...limits',
+    replace: '      this.highWatermark,\n      ...limits',
+    tests: 'test/broker/compaction.test.ts',
+    kills: 'never goes above the last stable offset',
+  },
+  {
+    name: 'broker-forgets-the-last-sequence',
+    unseen: MODEL,
+    file: 'src/broker/compaction.ts',
+    find: 'else if (isLast || isLastOfProducer(batch, input)) kept.push(emptied(batch));',
+    replace: 'else if (isLast) kept.push(emptied(batch));',
+    tests: 'test/broker/compaction.test.ts',
+    kills: 'keeps an empty batch for the sequence of an active producer',
+  },
+  {
+    name: 'broker-rebalances-for-a-returning-static-member',
+    unseen: MODEL,
+    file: 'src/broker/group.ts',
+    find: "      this.state === 'Stable' &&\n      selectProtocol(",
+    replace: '      this.generation < 0 &&\n      selectProtocol(',
+    tests: 'test/broker/groups.test.ts',
+    kills: 'that comes again gets its old assignment back without a rebalance',
+  },
+  {
+    name: 'broker-keeps-members-that-never-ask',
+    unseen: MODEL,
+    file: 'src/broker/group.ts',
+    find: '      if (silent.length > 0) this.#prepare();',
+    replace: '',
+    tests: 'test/broker/groups.test.ts',
+    kills: 'puts out members that never ask for their assignment',
+  },
+  {
+    name: 'broker-expires-offsets-in-use',
+    unseen: MODEL,
+    file: 'src/broker/groups.ts',
+    find: 'group.isSubscribed(topic) ? null : group.retentionStart(committedAt)',
+    replace: 'group.retentionStart(committedAt)',
+    tests: 'test/broker/groups-expiry.test.ts',
+    kills: 'stay as long as members read their topic, however old they are',
+  },
+  {
+    name: 'broker-answers-whoever-does-not-read',
+    unseen: MODEL,
+    file: 'src/broker/tcp.ts',
+    find: "this.#state = 'draining';",
+    replace: '{}',
+    tests: 'test/broker/tcp-limits.test.ts',
+    kills: 'that does not read is not answered on and on, and loses nothing',
+  },
+];
