@@ -181,6 +181,13 @@ test('values shrink to the least that fails', () => {
   expect(counterexample).toEqual([{ tags: [], next: null, n: 100 }]);
 });
 
+test('values shrink to the branch that ends them, wherever it stands', () => {
+  const law = fc.property(arbitraryOf(record('Node', { next: ['Node', 'null'] })), () => false);
+  for (const seed of [1, 2, 3, 4]) {
+    expect(fc.check(law, { seed }).counterexample).toEqual([{ next: null }]);
+  }
+});
+
 test.each<[string, unknown, ArbitraryOptions, RegExp]>([
   ['is not valid', { type: 'recrod' }, {}, /not valid/],
   ['has no end', record('A', { a: 'A' }), {}, /record A would have to hold another one/],

@@ -111,6 +111,24 @@ test('what is expected is held against every run, the undisturbed one first', {
   });
 });
 
+test('a process that is told of a rebalance has asked the group', {
+  timeout: TIMEOUT_MS,
+}, async () => {
+  const only = [1, 2].map((v) => `v${v} p0.1 Heartbeat 1: refuse instead REBALANCE_IN_PROGRESS`);
+  const copied = () => {
+    const app = topology('copied');
+    app.stream('in', { key: text, value: text }).pipe(to('out', { key: text, value: text }));
+    return app;
+  };
+  const { text: said } = await crashTest({
+    ...leaky,
+    topology: copied,
+    transactionVersions: [1, 2],
+    only,
+  });
+  expect(said).toContain('All 2 runs');
+});
+
 test('inputs are given as values, and results are shown as they are read', {
   timeout: TIMEOUT_MS,
 }, async () => {
