@@ -9,6 +9,7 @@ import { BROKER_MUTANTS } from './broker.ts';
 import { FETCH_MUTANTS } from './fetch.ts';
 import type { Mutant } from './mutant.ts';
 import { STATE_MUTANTS } from './state.ts';
+import { TESTING_MUTANTS } from './testing-kit.ts';
 
 const ASSIGNMENT = 'test/exactness/assignment-rules.test.ts';
 const STEP = 'test/exactness/step-rules.test.ts';
@@ -25,6 +26,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...FETCH_MUTANTS,
   ...STATE_MUTANTS,
   ...BROKER_MUTANTS,
+  ...TESTING_MUTANTS,
   {
     name: 'offsets-before-fence',
     file: 'src/runtime/assignment.ts',
