@@ -26,7 +26,9 @@ export interface NemesisOptions {
 
 /** Two for each partition: the one that reads the input and the one that keeps the accounts. */
 const TASKS = 2 * PARTITIONS;
-const STORM_MS = 22_000;
+const STORM_MS = 26_000;
+/** What a broker needs to be away for a while, to start and to come into sync. */
+const BROKER_MS = 10_000;
 const SETTLE_MS_MOST = 30_000;
 /** A member that has just joined is given its tasks in a generation that comes soon. */
 const REST_MS = 1_500;
@@ -79,10 +81,12 @@ export class Nemesis {
       }
     };
     await Promise.all([
-      every('kill', [400, 1_500], (own) => this.#kill(own)),
+      every('kill', [350, 1_300], (own) => this.#kill(own)),
       every('pause', [500, 3_000], (own) => this.#pause(own)),
       every('term', [3_000, 9_000], (own) => this.#restart(own)),
-      every('broker', [1_000, 8_000], (own) => this.#killBroker(own)),
+      every('broker', [1_000, 8_000], async (own) => {
+        if (!this.#isOver(end - BROKER_MS)) await this.#killBroker(own);
+      }),
       every('supervise', [200, 400], () => this.#startDead()),
       this.#weather(random.fork(`weather ${timeline.count('storm')}`), end),
     ]);

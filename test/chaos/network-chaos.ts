@@ -21,8 +21,9 @@ export const STRUCK_APIS: ReadonlyMap<number, { readonly name: string; readonly 
 
 const KINDS: readonly ProxyFaultKind[] = [
   ...['lose-request', 'cut-request', 'close-after-forward', 'late-request'],
-  ...['lose-answer', 'swallow-answer', 'hold-answer', 'cut-answer'],
+  ...['lose-answer', 'hold-answer', 'cut-answer'],
 ] as readonly ProxyFaultKind[];
+const SWALLOWED = 0.03;
 const RATE_MOST = 0.02;
 const HELD_MS = [500, 2_000] as const;
 const LATE_MS = [100, 3_000] as const;
@@ -88,6 +89,8 @@ function lossy(random: SeededRandom): ProxyPlan {
 }
 
 function drawFault(random: SeededRandom): ProxyFault {
+  // Rare, for it costs its request's whole time-out.
+  if (random.chance(SWALLOWED)) return { kind: 'swallow-answer' };
   const kind = random.pick(KINDS);
   if (kind === 'hold-answer') return { kind, delayMs: random.between(...HELD_MS) };
   if (kind === 'late-request') return { kind, delayMs: random.between(...LATE_MS) };
