@@ -10,8 +10,7 @@ import { guardOf } from '../integration/real/java-process.ts';
 import type { InstanceMessage, InstanceOptions } from './instance.ts';
 import type { Timeline } from './timeline.ts';
 
-/** From a kill: what a dead process sent is processed by then. */
-const FENCED_MS_MOST = 5_000;
+const UNREACHED = ['CONNECTION_FAILED', 'REQUEST_FATE_UNKNOWN'];
 const PROGRAM = fileURLToPath(new URL('./instance.js', import.meta.url));
 
 export interface MemberOptions {
@@ -39,7 +38,6 @@ export class Member {
   readonly #options: MemberOptions;
   #starts = 0;
   #isEnded = false;
-  #killedAt = Number.NEGATIVE_INFINITY;
   #child: ChildProcess | null = null;
   #exited: Promise<number | NodeJS.Signals> = Promise.resolve(0);
   #condition: 'down' | 'up' | 'paused' = 'down';
@@ -127,7 +125,6 @@ export class Member {
   async kill(): Promise<void> {
     if (this.#condition === 'down') return;
     this.#asked = 'end';
-    this.#killedAt = performance.now();
     this.#child?.kill('SIGKILL');
     await this.#exited;
   }
@@ -163,20 +160,22 @@ export class Member {
   }
 
   /**
-   * It ended by itself. A static member that has just taken the place of a killed one may be fenced:
-   * what the killed one had sent last can reach the group after the successor's first request. It is
+   * It ended by itself, for which there are two good reasons: it could not reach the brokers when it
+   * started, or was fenced as a static member. Nobody else has its name, but a request of the killed
+   * process before it, or one of its own that was late, can reach the group after its last one. It is
    * started again, as any supervisor would do.
    */
   #died(ending: Ending): void {
     const { timeline } = this.#options;
-    const sinceKillMs = performance.now() - this.#killedAt;
-    const isFenced = this.membership === 'static' && ending.code === 'INSTANCE_FENCED';
-    if (isFenced && sinceKillMs < FENCED_MS_MOST) {
-      timeline.tell('fenced by a killed one', { writer: ending.writer });
-      return;
+    const { writer, code } = ending;
+    const isStarting = this.#state === 'starting';
+    if (isStarting && UNREACHED.includes(code)) timeline.tell('could not start', { writer, code });
+    else if (this.membership === 'static' && code === 'INSTANCE_FENCED') {
+      timeline.tell('fenced', { writer });
+    } else {
+      this.endings.push(ending);
+      timeline.tell('ended by itself', { ...ending });
     }
-    this.endings.push(ending);
-    timeline.tell('ended by itself', { ...ending });
   }
 
   #heard({ state, tasks }: { readonly state: string; readonly tasks: readonly string[] }): void {

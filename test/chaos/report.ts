@@ -9,6 +9,8 @@ export interface ChaosReport {
   readonly records: number;
   /** Committed outputs that were held against the model. */
   readonly emissions: number;
+  /** Of these, how many came by a repartition record that was deleted before it could be looked at. */
+  readonly unseen: number;
   /** Outputs of transactions that were rolled back. */
   readonly rolledBack: number;
   /** SIGKILL of a process. */
@@ -25,8 +27,10 @@ export interface ChaosReport {
   /** Answers that were due and never came, by API. */
   readonly lostAnswers: Readonly<Record<string, number>>;
   readonly rebalances: number;
-  /** Static members that ended because a request of the killed process before came after theirs. */
+  /** Static members that a late request of the process before them, or an own one, has ended. */
   readonly fenced: number;
+  /** Processes that ended because they reached no broker when they started. */
+  readonly failedStarts: number;
   readonly lost: number;
   readonly duplicated: number;
   readonly swapped: number;
@@ -56,6 +60,7 @@ export function tableOf(report: ChaosReport): string {
   const rows: readonly (readonly [string, string])[] = [
     ['records', number(report.records)],
     ['emissions checked', `${number(report.emissions)} (${number(report.rolledBack)} rolled back)`],
+    ['of unseen origin', number(report.unseen)],
     ['kills', number(report.kills)],
     ['zombies', number(report.zombies)],
     ['restarts', number(report.restarts)],
@@ -64,7 +69,8 @@ export function tableOf(report: ChaosReport): string {
     ['network faults', `${number(sum(report.networkFaults))} (${by(report.networkFaults)})`],
     ['lost answers', `${number(sum(report.lostAnswers))} (${by(report.lostAnswers)})`],
     ['rebalances', number(report.rebalances)],
-    ['fenced by a killed process', number(report.fenced)],
+    ['fenced by late requests', number(report.fenced)],
+    ['failed starts', number(report.failedStarts)],
     ['take-over after kill -9', timesOf(report.takeOverAfterKill)],
     ['take-over after SIGTERM', timesOf(report.takeOverAfterTerm)],
     ['not settled', number(report.unsettled)],

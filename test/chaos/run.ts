@@ -296,14 +296,14 @@ export class ChaosRun {
     const sumOf = (pick: (proxy: (typeof proxies)[number]) => number): number =>
       proxies.reduce((sum, proxy) => sum + pick(proxy), 0);
     const violations = this.#audit.counts();
-    const { inputs, emissions, rolledBack } = this.#audit;
+    const { inputs, emissions, unseen, rolledBack } = this.#audit;
     this.#isExact = !this.#isBroken && this.#problems.length === 0 && inputs === emissions;
     return {
       seed: this.#options.seed,
       kafka: this.#options.kafka,
       minutes: this.#options.minutes,
       records: inputs,
-      ...{ emissions, rolledBack },
+      ...{ emissions, unseen, rolledBack },
       kills: count('kill') + count('probe kill'),
       zombies: count('zombie'),
       restarts: count('term') + count('probe term'),
@@ -313,7 +313,7 @@ export class ChaosRun {
       networkFaults: this.#faults,
       lostAnswers,
       rebalances: this.#members.reduce((sum, { rebalances }) => sum + rebalances, 0),
-      fenced: count('fenced by a killed one'),
+      ...{ fenced: count('fenced'), failedStarts: count('could not start') },
       ...violations,
       problems: this.#problems,
       unsettled: this.#nemesis?.unsettled ?? 0,

@@ -31,8 +31,6 @@ describeReal('a chaos run on three brokers', () => {
       for (const api of ['EndTxn', 'Produce', 'TxnOffsetCommit', 'Heartbeat', 'InitProducerId']) {
         expect(report.lostAnswers[api], `lost answers of ${api}`).toBeGreaterThan(0);
       }
-      expect(report.takeOverAfterKill.samples).toBeGreaterThan(0);
-      expect(report.takeOverAfterTerm.samples).toBeGreaterThan(0);
     },
     RUN_MS,
   );
