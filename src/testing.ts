@@ -26,6 +26,7 @@ export {
 export { drawFaults, type FaultRates, NO_FAULTS } from './simulation/faults.ts';
 export type { CommittedRecord, PartitionView } from './simulation/oracle/committed-log.ts';
 export type { Input, Model, Outcome, Source, Written } from './simulation/oracle/evidence.ts';
+export { type RawBatch, type RawRecord, rawBatches } from './simulation/oracle/raw-batches.ts';
 export {
   type Scenario,
   type SimulationOptions,

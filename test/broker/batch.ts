@@ -1,8 +1,9 @@
 /**
- * Record batches written and read the slow way, sharing no code with `src`: the oracle of the
- * broker's tests.
+ * Record batches written and read the plain way, sharing no code with the broker: the oracle of its
+ * tests.
  */
-import { gunzipSync, gzipSync } from 'node:zlib';
+import { gzipSync } from 'node:zlib';
+import { rawBatches } from '../../src/simulation/oracle/raw-batches.ts';
 
 export interface BatchSpec {
   /** Null is a tombstone. */
@@ -105,61 +106,23 @@ export function batch(spec: BatchSpec): Buffer {
 
 /** Every batch of a fetched record set; a wrong CRC throws. */
 export function readBatches(records: Buffer | null): ReadBatch[] {
-  const found: ReadBatch[] = [];
-  let rest = records ?? Buffer.alloc(0);
-  while (rest.length >= 12) {
-    const bytes = rest.subarray(0, rest.readInt32BE(8) + 12);
-    if (crc32c(bytes.subarray(21)) !== bytes.readUInt32BE(17)) throw new Error('wrong CRC');
-    found.push(readBatch(bytes));
-    rest = rest.subarray(bytes.length);
-  }
-  return found;
-}
-
-function readBatch(batch: Buffer): ReadBatch {
-  const isGzip = (batch.readInt16BE(21) & 7) === 1;
-  const bytes = isGzip
-    ? Buffer.concat([batch.subarray(0, 61), gunzipSync(batch.subarray(61))])
-    : batch;
-  const control = (bytes.readInt16BE(21) & 0x20) !== 0;
-  let at = 61;
-  const next = () => {
-    let raw = 0n;
-    for (let shift = 0n; ; shift += 7n) {
-      const byte = bytes.readUInt8(at++);
-      raw |= BigInt(byte & 127) << shift;
-      if (byte < 128) return Number(raw & 1n ? -(raw + 1n) / 2n : raw / 2n);
-    }
-  };
-  const slice = () => {
-    const length = next();
-    if (length < 0) return null;
-    at += length;
-    return bytes.subarray(at - length, at);
-  };
-  const records: ReadRecord[] = [];
-  const baseOffset = Number(bytes.readBigInt64BE(0));
-  const firstTimestamp = Number(bytes.readBigInt64BE(27));
-  let kind: ReadBatch['kind'] = 'data';
-  for (let index = 0; index < bytes.readInt32BE(57); index++) {
-    next();
-    at += 1;
-    const timestamp = firstTimestamp + next();
-    const offset = baseOffset + next();
-    const key = slice();
-    const value = slice()?.toString('utf8') ?? null;
-    next();
-    if (control) kind = key?.readInt16BE(2) === 1 ? 'commit' : 'abort';
-    else records.push({ offset, timestamp, key: key?.toString('utf8') ?? '', value });
-  }
-  return {
-    baseOffset,
-    lastOffset: baseOffset + bytes.readInt32BE(23),
-    producerId: Number(bytes.readBigInt64BE(43)),
-    epoch: bytes.readInt16BE(51),
-    sequence: bytes.readInt32BE(53),
-    kind,
-    records,
-    values: records.map((record) => record.value ?? '(none)'),
-  };
+  return [...rawBatches(records ?? Buffer.alloc(0))].map((read) => {
+    const found = read.marker === null ? read.records : [];
+    const rows = found.map(({ offset, timestamp, key, value }) => ({
+      offset,
+      timestamp,
+      key: key?.toString() ?? '',
+      value: value?.toString() ?? null,
+    }));
+    return {
+      baseOffset: read.baseOffset,
+      lastOffset: read.lastOffset,
+      producerId: read.producerId,
+      epoch: read.producerEpoch,
+      sequence: read.baseSequence,
+      kind: read.marker ?? 'data',
+      records: rows,
+      values: rows.map(({ value }) => value ?? '(none)'),
+    };
+  });
 }

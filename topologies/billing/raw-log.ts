@@ -1,20 +1,16 @@
 /**
- * Reads what is committed in a topic, byte by byte, with nothing of the framework: its own socket,
- * its own few requests, its own batch decoding and its own reading of transaction markers.
+ * Reads what is committed in a topic, with nothing of what is judged: its own socket, its own few
+ * requests, the plain batch reader of `escapement/testing`, and its own reading of markers.
  *
  * The billing run is judged by this reader. It asks for everything (read uncommitted), keeps what a
  * producer wrote until that producer's marker comes, and counts what no marker ended.
  */
+import { type RawRecord as PlainRecord, rawBatches } from 'escapement/testing';
 import { firstAnswer } from './bootstrap.ts';
 import { RawConnection } from './raw-connection.ts';
 
-export interface RawRecord {
+export interface RawRecord extends PlainRecord {
   readonly partition: number;
-  readonly offset: number;
-  readonly timestamp: bigint;
-  readonly key: Buffer | null;
-  readonly value: Buffer | null;
-  readonly headers: readonly { readonly key: string; readonly value: Buffer | null }[];
 }
 
 export interface RawPartition {
@@ -53,27 +49,27 @@ async function readPartition(
 async function scan(leader: string, topic: string, partition: number): Promise<RawPartition> {
   const connection = await RawConnection.to(leader);
   try {
-    const open = new Map<bigint, RawRecord[]>();
+    const open = new Map<number, RawRecord[]>();
     const committed: RawRecord[] = [];
     let aborted = 0;
     let position = 0n;
     for (;;) {
       const { records, end, errorCode } = await connection.fetch(topic, partition, position);
       if (errorCode !== 0) throw new Error(`fetch of ${topic}-${partition}: error ${errorCode}`);
-      for (const batch of batchesOf(records, partition)) {
-        if (batch.baseOffset + BigInt(batch.lastOffsetDelta) < position) continue;
-        position = batch.baseOffset + BigInt(batch.lastOffsetDelta) + 1n;
-        if (batch.marker === null && !batch.transactional) committed.push(...batch.records);
-        else if (batch.marker === null) {
-          const pending = open.get(batch.producerId) ?? [];
-          pending.push(...batch.records);
-          open.set(batch.producerId, pending);
-        } else {
+      for (const batch of rawBatches(records)) {
+        if (batch.lastOffset < position) continue;
+        position = BigInt(batch.lastOffset) + 1n;
+        const read = batch.records.map((record) => ({ ...record, partition }));
+        if (batch.marker !== null) {
           const ended = open.get(batch.producerId) ?? [];
           open.delete(batch.producerId);
           if (batch.marker === 'commit') committed.push(...ended);
           else aborted += ended.length;
-        }
+        } else if (batch.isTransactional) {
+          const pending = open.get(batch.producerId) ?? [];
+          pending.push(...read);
+          open.set(batch.producerId, pending);
+        } else committed.push(...read);
       }
       if (position >= end) {
         committed.sort((a, b) => a.offset - b.offset);
@@ -83,99 +79,6 @@ async function scan(leader: string, topic: string, partition: number): Promise<R
     }
   } finally {
     connection.close();
-  }
-}
-
-interface RawBatch {
-  readonly baseOffset: bigint;
-  readonly lastOffsetDelta: number;
-  readonly producerId: bigint;
-  readonly transactional: boolean;
-  readonly marker: 'commit' | 'abort' | null;
-  readonly records: readonly RawRecord[];
-}
-
-function* batchesOf(bytes: Buffer, partition: number): Generator<RawBatch> {
-  for (let at = 0; at + 61 <= bytes.length; ) {
-    const length = bytes.readInt32BE(at + 8);
-    const end = at + 12 + length;
-    if (end > bytes.length) return;
-    if (bytes[at + 16] !== 2) throw new Error(`batch with magic ${bytes[at + 16]}`);
-    const attributes = bytes.readInt16BE(at + 21);
-    if ((attributes & 7) !== 0) throw new Error('a compressed batch: this reader takes none');
-    const baseOffset = bytes.readBigInt64BE(at);
-    const baseTimestamp = bytes.readBigInt64BE(at + 27);
-    const records = [
-      ...recordsOf(bytes.subarray(at + 61, end), bytes.readInt32BE(at + 57), {
-        partition,
-        baseOffset,
-        baseTimestamp,
-      }),
-    ];
-    const isControl = (attributes & 0x20) !== 0;
-    yield {
-      baseOffset,
-      lastOffsetDelta: bytes.readInt32BE(at + 23),
-      producerId: bytes.readBigInt64BE(at + 43),
-      transactional: (attributes & 0x10) !== 0,
-      marker: isControl ? (records[0]?.key?.readInt16BE(2) === 1 ? 'commit' : 'abort') : null,
-      records,
-    };
-    at = end;
-  }
-}
-
-interface RecordBase {
-  readonly partition: number;
-  readonly baseOffset: bigint;
-  readonly baseTimestamp: bigint;
-}
-
-function* recordsOf(bytes: Buffer, count: number, base: RecordBase): Generator<RawRecord> {
-  const reader = new VarintReader(bytes);
-  for (let i = 0; i < count; i += 1) {
-    reader.varint();
-    reader.skip(1);
-    const timestamp = base.baseTimestamp + reader.varint();
-    const offset = Number(base.baseOffset + reader.varint());
-    const key = reader.bytes();
-    const value = reader.bytes();
-    const headers: { key: string; value: Buffer | null }[] = [];
-    for (let h = Number(reader.varint()); h > 0; h -= 1) {
-      headers.push({ key: reader.bytes()!.toString(), value: reader.bytes() });
-    }
-    yield { partition: base.partition, offset, timestamp, key, value, headers };
-  }
-}
-
-class VarintReader {
-  readonly #bytes: Buffer;
-  #at = 0;
-
-  constructor(bytes: Buffer) {
-    this.#bytes = bytes;
-  }
-
-  skip(count: number): void {
-    this.#at += count;
-  }
-
-  varint(): bigint {
-    let raw = 0n;
-    for (let shift = 0n; ; shift += 7n) {
-      const byte = this.#bytes.readUInt8(this.#at);
-      this.#at += 1;
-      raw |= BigInt(byte & 0x7f) << shift;
-      if (byte < 0x80) return (raw >> 1n) ^ -(raw & 1n);
-    }
-  }
-
-  bytes(): Buffer | null {
-    const length = Number(this.varint());
-    if (length < 0) return null;
-    const start = this.#at;
-    this.#at += length;
-    return Buffer.from(this.#bytes.subarray(start, this.#at));
   }
 }
 

@@ -2,6 +2,7 @@
  * Record batches read and written the plain way, byte by byte, for those who judge: nothing here is
  * shared with the code that is judged (format: Kafka's message format v2).
  */
+import { gunzipSync } from 'node:zlib';
 
 export interface RawRecord {
   readonly offset: number;
@@ -38,8 +39,12 @@ const ATTRIBUTES_AT = 21;
 const TRANSACTIONAL = 0x10;
 const CONTROL = 0x20;
 const COMPRESSION = 0x07;
+const GZIP = 1;
 
-/** Every whole batch in the bytes. Throws at a wrong checksum, magic or a compressed batch. */
+/**
+ * Every whole batch in the bytes, plain or compressed with gzip. Throws at a wrong checksum, another
+ * magic or another codec.
+ */
 export function* rawBatches(bytes: Buffer): Generator<RawBatch> {
   for (let at = 0; at + HEADER_BYTES <= bytes.length; ) {
     const end = at + LENGTH_AT + 4 + bytes.readInt32BE(at + LENGTH_AT);
@@ -56,10 +61,14 @@ function readBatch(bytes: Buffer): RawBatch {
     throw new Error('a batch with a wrong checksum');
   }
   const attributes = bytes.readInt16BE(ATTRIBUTES_AT);
-  if ((attributes & COMPRESSION) !== 0) throw new Error('a compressed batch');
+  const codec = attributes & COMPRESSION;
+  if (codec > GZIP) throw new Error(`a batch compressed with codec ${codec}, which is not gzip`);
+  const content = bytes.subarray(HEADER_BYTES);
+  const plain = codec === GZIP ? gunzipSync(content) : content;
   const baseOffset = Number(bytes.readBigInt64BE(0));
   const baseTimestamp = Number(bytes.readBigInt64BE(27));
-  const records = [...readRecords(bytes, baseOffset, baseTimestamp)];
+  const count = bytes.readInt32BE(57);
+  const records = [...readRecords(plain, { count, baseOffset, baseTimestamp })];
   const isControl = (attributes & CONTROL) !== 0;
   return {
     baseOffset,
@@ -68,17 +77,21 @@ function readBatch(bytes: Buffer): RawBatch {
     producerEpoch: bytes.readInt16BE(51),
     baseSequence: bytes.readInt32BE(53),
     isTransactional: (attributes & TRANSACTIONAL) !== 0,
-    marker: isControl ? (records[0]?.key?.readInt16BE(2) === 1 ? 'commit' : 'abort') : null,
+    // One that compaction has emptied ends nothing any more.
+    marker: isControl && records[0] !== undefined ? markerOf(records[0]) : null,
     records,
   };
 }
 
+function markerOf({ key }: RawRecord): 'commit' | 'abort' {
+  return key?.readInt16BE(2) === 1 ? 'commit' : 'abort';
+}
+
 function* readRecords(
   bytes: Buffer,
-  baseOffset: number,
-  baseTimestamp: number,
+  base: { readonly count: number; readonly baseOffset: number; readonly baseTimestamp: number },
 ): Generator<RawRecord> {
-  let at = HEADER_BYTES;
+  let at = 0;
   const varint = (): number => {
     let raw = 0n;
     for (let shift = 0n; ; shift += 7n) {
@@ -94,15 +107,15 @@ function* readRecords(
     at += length;
     return Buffer.from(bytes.subarray(at - length, at));
   };
-  for (let count = bytes.readInt32BE(57); count > 0; count -= 1) {
+  for (let left = base.count; left > 0; left -= 1) {
     varint();
     at += 1;
-    const timestamp = baseTimestamp + varint();
-    const offset = baseOffset + varint();
+    const timestamp = base.baseTimestamp + varint();
+    const offset = base.baseOffset + varint();
     const key = field();
     const value = field();
     const headers: { key: string; value: Buffer | null }[] = [];
-    for (let left = varint(); left > 0; left -= 1) {
+    for (let count = varint(); count > 0; count -= 1) {
       headers.push({ key: field()!.toString(), value: field() });
     }
     yield { offset, timestamp, key, value, headers };
