@@ -105,6 +105,10 @@ test('what is expected is held against every run, the undisturbed one first', {
   expect(latest).toContain("out-0, key 'k': expected 5\n  got 4");
   const right = await report({ ...leaky, expected: { out: new Map([['k', 4]]) } });
   expect(right).toContain("out-0, key 'k': expected 4\n      got 5");
+  const alone = { ...leaky, compare: 'expected' } as const;
+  await crashTest({ ...alone, check: () => [] });
+  expect(await report({ ...alone, expected: { out: new Map([['k', 4]]) } })).toContain('got 5');
+  await expect(crashTest(alone)).rejects.toMatchObject({ code: 'OPTION_INVALID' });
   await expect(crashTest({ ...leaky, expected: { in: [] } })).rejects.toMatchObject({
     code: 'OPTION_INVALID',
     at: { topic: 'in' },
