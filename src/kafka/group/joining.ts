@@ -9,7 +9,13 @@
  *     somebody who looked otherwise (another topology, host or schemas), or took tasks away of which
  *     nobody heard that they were let go: they would be nobody's until the next rebalance. So the
  *     member forces one, and claims what it was given.
+ * I2. A JoinGroup without a member id makes its sender the holder of the instance id, whenever the
+ *     broker reads it. One whose answer was lost may be read after the next one, and then fences the
+ *     member that has sent both. So until a member that lost such an answer has its tasks, being
+ *     fenced is once no proof of another process, and it joins again. Should there be another one,
+ *     that one is fenced: of the two exactly one goes on, as ever.
  */
+import { asEscapementError } from '../../errors.ts';
 import type { Ports } from '../../ports.ts';
 import type { Log } from '../../telemetry/log.ts';
 import { KafkaErrorCode } from '../protocol/error-codes.ts';
@@ -74,6 +80,8 @@ export class Joining {
   #first: 'awaited' | 'forced' | 'taken' = 'awaited';
   #inherited: readonly Claim[] = [];
   #isAssigned = false;
+  /** I2. */
+  #mayFenceItself = false;
 
   constructor(parts: JoiningParts) {
     this.#parts = parts;
@@ -93,7 +101,12 @@ export class Joining {
     this.#profile = profile;
     const known = this.#first === 'forced' ? this.#inherited : claims();
     const metadata = subscriptionOf({ topics, plans, profile, claims: known, generation });
-    const joined = await requests.join(memberId, metadata);
+    const joined = await requests.join(memberId, metadata).catch((cause: unknown) => {
+      const isLost = asEscapementError(cause).code === 'REQUEST_FATE_UNKNOWN';
+      if (isLost && memberId === '') this.#mayFenceItself = true;
+      throw cause;
+    });
+    if (this.#hasFencedItself(joined.errorCode)) return { kind: 'forgotten' };
     switch (joined.errorCode) {
       case KafkaErrorCode.NONE:
         return { kind: 'joined', joined, claimed: known.map(({ task }) => task) };
@@ -112,6 +125,7 @@ export class Joining {
     const assignments = members === null ? [] : assignmentsFor(members, this.#plans, log);
     const sentAt = ports.clock.monotonic();
     const answer = await requests.sync(generation, memberId, assignments);
+    if (this.#hasFencedItself(answer.errorCode)) return { kind: 'forgotten' };
     switch (answer.errorCode) {
       case KafkaErrorCode.NONE:
         break;
@@ -128,6 +142,7 @@ export class Joining {
     if (given !== null && this.#isInherited(given)) return this.#inherit(given, generation);
     if (given !== null) await this.#check(given, memberId);
     this.#first = 'taken';
+    this.#mayFenceItself = false;
     this.#isAssigned = true;
     this.#inherited = [];
     return { kind: 'assigned', given, sentAt };
@@ -137,6 +152,18 @@ export class Joining {
   forget(): void {
     this.#first = 'awaited';
     this.#inherited = [];
+  }
+
+  /** I2. */
+  #hasFencedItself(errorCode: number): boolean {
+    if (errorCode !== KafkaErrorCode.FENCED_INSTANCE_ID || !this.#mayFenceItself) return false;
+    this.#mayFenceItself = false;
+    const { log, groupId, instanceId } = this.#parts;
+    log.warn(
+      { groupId, instanceId },
+      'fenced, maybe by an own request that was late: joining again',
+    );
+    return true;
   }
 
   #isInherited(given: AssignmentData): boolean {

@@ -223,6 +223,27 @@ describe('a static member', () => {
     noOverlaps();
   });
 
+  test('that a late JoinGroup of its own has fenced joins again', async () => {
+    // Speaks for the first JoinGroup of the member, given up by it and not yet read by the broker.
+    const late = new GroupRequests({
+      ...{ cluster: stage.over.process().cluster, groupId: 'billing', instanceId: 'i-a' },
+      ...{ sessionTimeoutMs: 5_000, rebalanceTimeoutMs: 3_000 },
+    });
+    const a = await stage.joined({
+      ...{ name: 'a', instanceId: 'i-a' },
+      plan: ({ apiKey }, ordinal) => {
+        if (ordinal > 1) return null;
+        if (apiKey === joinGroup.key) return { outcome: 'lose-request', at: 'before-send' };
+        if (apiKey !== syncGroup.key) return null;
+        void late.join('', Buffer.alloc(0)).catch(() => {});
+        return { outcome: 'delay', at: 'before-send', delayMs: 50 };
+      },
+    });
+    expect(a.transport.count(syncGroup.key)).toBeGreaterThan(1);
+    expect(a.failures).toEqual([]);
+    expect(a.tasks).toEqual(TASKS);
+  });
+
   test('is stopped by a newer process with its instance id, and says so', async () => {
     const old = await stage.joined({ name: 'old', instanceId: 'i-a' });
     const young = await stage.joined({ name: 'young', instanceId: 'i-a' });
