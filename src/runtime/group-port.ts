@@ -1,4 +1,5 @@
 /** What a task needs of the group member. */
+import { EscapementError } from '../errors.ts';
 import type { Membership } from '../kafka/producer/step.ts';
 
 export interface GroupPort {
@@ -14,4 +15,27 @@ export interface GroupPort {
   ownedSince(taskId: string, generation: number): boolean;
   /** -1 while not a member. */
   readonly generation: number;
+}
+
+/**
+ * The group as one life of a task sees it: whatever it is told after that life has ended is refused.
+ * A membership that was lost and had anew would else commit the step that was under way when it was
+ * lost, and an assignment that was given up would fence the owner that came after it.
+ */
+export function groupOf(task: string, group: GroupPort, isOver: () => boolean): GroupPort {
+  const unlessOver = <T>(told: T): T => {
+    if (!isOver()) return told;
+    const message = `Task ${task} was let go while it waited for the group.`;
+    throw new EscapementError('TASK_LOST', message, { at: { task } });
+  };
+  return {
+    heartbeat: () => group.heartbeat().then(unlessOver),
+    step: (run) => group.step(async () => unlessOver(run)()),
+    membership: () => group.membership().then(unlessOver),
+    proof: () => group.proof().then(unlessOver),
+    ownedSince: (id, generation) => !isOver() && group.ownedSince(id, generation),
+    get generation() {
+      return group.generation;
+    },
+  };
 }

@@ -22,7 +22,7 @@ import { StepIds } from '../transaction/step-id.ts';
 import type { ApplicationPlan } from './application-plan.ts';
 import { type AssignmentParts, assignTask, fenceAndRead, stillOwner } from './assignment.ts';
 import type { Committed } from './committed.ts';
-import type { GroupPort } from './group-port.ts';
+import { type GroupPort, groupOf } from './group-port.ts';
 import type { RuntimeListener } from './listener.ts';
 import { committedRowsOf, type StoreRowsView } from './store-rows.ts';
 import { Task } from './task.ts';
@@ -71,7 +71,10 @@ export class TaskLife {
 
   constructor(parts: TaskLifeParts) {
     this.id = parts.id;
-    this.#parts = parts;
+    this.#parts = {
+      ...parts,
+      group: groupOf(parts.id, parts.group, () => this.#state === 'ended'),
+    };
     const { cluster, options, ports, log, metrics } = parts;
     this.#session = new TransactionalSession({
       cluster,

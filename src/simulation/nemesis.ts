@@ -99,6 +99,7 @@ export class Nemesis {
     const { rates, random } = this.#options;
     const own = random.fork(`user ${process.name}`);
     return {
+      clock: process.ports.clock,
       disturb: () => {
         if (this.#state === 'bound') return;
         const fails = own.chance(rates.userError);

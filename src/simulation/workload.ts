@@ -1,4 +1,5 @@
 /** What a simulation runs and how its result is judged: a topology, its input, its model. */
+import type { Clock } from '../ports.ts';
 import type { StartInstanceOptions } from '../runtime/start-instance.ts';
 import type { Input, Model } from './oracle/evidence.ts';
 import type { SeededRandom } from './seeded-random.ts';
@@ -7,6 +8,8 @@ import type { SeededRandom } from './seeded-random.ts';
 export interface UserCode {
   /** Throws at the rate of the fault plan. Called where user code may fail. */
   readonly disturb: () => void;
+  /** Of its process. */
+  readonly clock: Clock;
   /** Resolves after a random time; at the rate of the fault plan it never does. */
   readonly call: () => Promise<void>;
 }

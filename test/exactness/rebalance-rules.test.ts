@@ -4,6 +4,7 @@
  */
 import { afterEach, describe, expect, test } from 'vitest';
 import { mapAsync, to, topology } from '../../src/index.ts';
+import { addPartitionsToTxn } from '../../src/kafka/protocol/add-partitions-to-txn.ts';
 import { decodeResponse } from '../../src/kafka/protocol/codec.ts';
 import { endTxn } from '../../src/kafka/protocol/end-txn.ts';
 import { KafkaErrorCode } from '../../src/kafka/protocol/error-codes.ts';
@@ -11,8 +12,10 @@ import { fetch } from '../../src/kafka/protocol/fetch.ts';
 import { heartbeat } from '../../src/kafka/protocol/heartbeat.ts';
 import { initProducerId } from '../../src/kafka/protocol/init-producer-id.ts';
 import { joinGroup } from '../../src/kafka/protocol/join-group.ts';
+import { produce } from '../../src/kafka/protocol/produce.ts';
 import { syncGroup } from '../../src/kafka/protocol/sync-group.ts';
 import { txnOffsetCommit } from '../../src/kafka/protocol/txn-offset-commit.ts';
+import { systemPorts } from '../../src/ports.ts';
 import { asText, counting, folded, Lab, type Row, text, until } from './lab.ts';
 import { STEP } from './step-apis.ts';
 import { answering, bodyOf, Hold, type Passage, type Wire } from './wire.ts';
@@ -286,3 +289,42 @@ describe('offsets that the group refuses with', () => {
     expect(lab.offset().offset).toBe(0);
   });
 });
+
+test.each([
+  ['AddPartitionsToTxn', addPartitionsToTxn, 1],
+  ['Produce', produce, 1],
+  ['Produce', produce, 2],
+] as const)(
+  'a step under way at %s when the membership is lost is not committed under the next one',
+  async (_, api, transactionVersion) => {
+    lab = await Lab.open({ in: 1, out: 1 }, { transactionVersion });
+    const wire = lab.wire();
+    await lab.start(counting(), wire, { ...DYNAMIC, sessionTimeoutMs: 1_000 });
+    await lab.reached(0);
+    const step = new Hold();
+    const held = wire.next(api as typeof produce, step.answers);
+    lab.write('in', ROWS);
+    await held;
+    const fence = new Hold();
+    const fencing = wire.next(initProducerId, fence.requests);
+    const unknown = { errorCode: KafkaErrorCode.UNKNOWN_MEMBER_ID };
+    const { sentAt: lostAt } = await wire.next(
+      heartbeat,
+      answering(heartbeat, () => unknown),
+    );
+    const anew = await fencing;
+    step.open();
+    await until(
+      () => step.waiting === 0,
+      () => 'the step does not go on',
+    );
+    for (let left = 20; left > 0; left -= 1) await systemPorts.timers.turn();
+    fence.open();
+    await lab.reached(ROWS.length);
+    const between = (passage: Passage) =>
+      passage.sentAt > lostAt && passage.sentAt < anew.answeredAt;
+    expect(wire.sent(txnOffsetCommit).filter(between)).toEqual([]);
+    expect(wire.sent(endTxn).filter(between)).toEqual([]);
+    expect(await lab.counts()).toEqual(folded(ROWS));
+  },
+);

@@ -166,6 +166,14 @@ export const MUTANTS: readonly Mutant[] = [
     kills: 'that finds its next record purged asks the group before it takes it for lost',
   },
   {
+    name: 'step-outlives-its-membership',
+    file: 'src/runtime/group-port.ts',
+    find: '    membership: () => group.membership().then(unlessOver),',
+    replace: '    membership: () => group.membership(),',
+    tests: REBALANCE,
+    kills: 'a step under way at AddPartitionsToTxn when the membership is lost is not committed',
+  },
+  {
     name: 'transactional-id-of-the-process',
     file: 'src/runtime/task-life.ts',
     find: 'withDash(parts.id)}`,',

@@ -4,7 +4,7 @@ import { type Application, EscapementError, run } from 'escapement';
 import { addressesOf } from './bootstrap.ts';
 import type { FreezeRequest, InstanceMessage } from './processes.ts';
 import { registryAt } from './registry.ts';
-import { billing } from './topology.ts';
+import { billing, type UsagePosition } from './topology.ts';
 
 /** Bills are made of events up to ten years old; the broker must keep their state as long. */
 const OLDEST_USAGE_MS = 10 * 365 * 86_400_000;
@@ -65,10 +65,11 @@ function disconnect(): void {
   process.disconnect?.();
 }
 
-const topology = billing(registryAt(options.registry), ({ partition, offset }) => {
+const watch = ({ partition, offset }: UsagePosition): void => {
   recordsUntilFreeze -= 1;
   if (recordsUntilFreeze === 0) freeze(partition, offset);
-});
+};
+const topology = billing(registryAt(options.registry), { watch });
 
 try {
   application = await run(topology, {

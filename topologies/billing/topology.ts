@@ -6,6 +6,7 @@
  * their offset.
  */
 import {
+  type AvroOptions,
   avro,
   deadLetter,
   mapValues,
@@ -31,25 +32,35 @@ export interface UsagePosition {
   readonly offset: number;
 }
 
-export function billing(registry: Registry, watch: (position: UsagePosition) => void = () => {}) {
+export interface BillingOptions {
+  readonly watch?: (position: UsagePosition) => void;
+  /** By which schema ids that the registry did not know are asked for again. Default: the system's. */
+  readonly clock?: NonNullable<AvroOptions['clock']>;
+}
+
+export function billing(registry: Registry, { watch = () => {}, clock }: BillingOptions = {}) {
   const customer = string();
+  const time = clock === undefined ? {} : { clock };
   const usage = avro<Usage>({
     subject: 'usage-events-value',
     schema: usageSchema,
     registry,
     long: 'bigint',
+    ...time,
   });
   const tally = avro<Tally>({
     subject: 'billing-usage-by-hour-changelog-value',
     schema: tallySchema,
     registry,
     long: 'bigint',
+    ...time,
   });
   const invoice = avro<Invoice>({
     subject: 'invoices-value',
     schema: invoiceSchema,
     registry,
     long: 'bigint',
+    ...time,
   });
 
   const app = topology('billing');

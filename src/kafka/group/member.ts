@@ -241,7 +241,10 @@ export class GroupMember {
   /** `again`: the next round may follow at once, what was to be waited for has been. */
   async #round(attempt: number): Promise<'synced' | 'again'> {
     if (this.#state !== 'joining') this.#enter('joining');
-    await this.#turns.drained(Math.min(STEPS_BOUND_MS, this.#options.rebalanceTimeoutMs / 2));
+    // Steps of a membership that was lost are not waited for: nothing of theirs is committed any more.
+    if (this.#generation >= 0) {
+      await this.#turns.drained(Math.min(STEPS_BOUND_MS, this.#options.rebalanceTimeoutMs / 2));
+    }
     await this.#losing;
     if (!this.#isOpen) return 'again';
     this.#heartbeats.rest();

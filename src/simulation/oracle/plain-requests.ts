@@ -10,6 +10,7 @@ const KNOWN = {
   produce: { key: 0, versions: [9, 12] },
   offsetFetch: { key: 9, versions: [8, 9] },
   heartbeat: { key: 12, versions: [4, 4] },
+  syncGroup: { key: 14, versions: [4, 5] },
   initProducerId: { key: 22, versions: [2, 5] },
   endTxn: { key: 26, versions: [3, 5] },
   txnOffsetCommit: { key: 28, versions: [3, 5] },
@@ -129,6 +130,13 @@ export function readEndTxn(body: Buffer) {
   reader.skip(2);
   const result: 'commit' | 'abort' = reader.int8() === 1 ? 'commit' : 'abort';
   return { transactionalId, producerId, result };
+}
+
+/** The generation for which a member asks what it is given. */
+export function readSyncGroup(body: Buffer): number {
+  const reader = new PlainReader(body);
+  reader.text();
+  return reader.int32();
 }
 
 /** Null: a producer without a transactional id. */

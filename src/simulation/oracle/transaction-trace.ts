@@ -9,7 +9,8 @@
  *
  * I1. Only the process that was last given a transactional id writes in its transactions and ends them.
  * I2. In one generation of the group one member alone commits steps of a transactional id, and
- *     generations do not go back.
+ *     generations do not go back. A generation counts for a process from its SyncGroup on: one in
+ *     which the leader's has not come is not stored, and the next coordinator gives its number anew.
  * I3. Each time that a process takes a transactional id it has heard from the group before that it is
  *     a member.
  * I4. The offsets that it commits from were read when it had taken the id, never before: a last step
@@ -64,6 +65,8 @@ export class TransactionTrace {
   readonly #inputs = new Map<string, readonly string[]>();
   /** By transactional id: the highest generation, and the member that committed in it. */
   readonly #generations = new Map<string, { generation: number; member: string }>();
+  /** Generation in which a process was last told its tasks. */
+  readonly #synced = new Map<string, number>();
   /** When heartbeats were answered well, by process. */
   readonly #beats = new Map<string, number[]>();
   /** When the requests were sent by which a process took a transactional id. */
@@ -93,6 +96,9 @@ export class TransactionTrace {
         return;
       case 'offsetFetch':
         this.#read(exchange);
+        return;
+      case 'syncGroup':
+        this.#told(exchange);
         return;
       case 'heartbeat':
         this.#beaten(exchange);
@@ -187,7 +193,8 @@ export class TransactionTrace {
       if (by !== process) {
         this.#broken('owner', `${by} wrote offsets in a transaction that ${process} ended`);
       }
-      this.#checkGeneration(transactionalId, generation, instanceId ?? by);
+      const told = Math.min(generation, this.#synced.get(by) ?? generation);
+      this.#checkGeneration(transactionalId, told, instanceId ?? by);
     }
     const places = [...new Set(ended.offsets.map(({ offset }) => placeOf(offset)))].sort();
     const expected = this.#inputs.get(transactionalId) ?? places;
@@ -264,6 +271,11 @@ export class TransactionTrace {
     this.#ownerSince.set(fence, atMs);
     this.#owners.set(transactionalId, process);
     this.#end(producerId);
+  }
+
+  #told({ process, request, answer }: Exchange): void {
+    if (plain.readErrorCode(answer) !== NONE) return;
+    this.#synced.set(process, plain.readSyncGroup(request));
   }
 
   #beaten({ process, answer, atMs }: Exchange): void {

@@ -102,7 +102,7 @@ export const billing: Workload = {
   repeatable: 'records',
   topics: { [INPUT]: PARTITIONS, invoices: PARTITIONS, 'usage-late': PARTITIONS, 'usage-dead': 1 },
 
-  topology: () => topologyOf(registry).build(),
+  topology: ({ clock }) => topologyOf(registry, { clock }).build(),
 
   inputs,
 
