@@ -167,6 +167,8 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'step-outlives-its-membership',
+    unseen:
+      'A membership must be lost and had anew within one step; one of some thousand seeds has it.',
     file: 'src/runtime/group-port.ts',
     find: '    membership: () => group.membership().then(unlessOver),',
     replace: '    membership: () => group.membership(),',
