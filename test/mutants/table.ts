@@ -293,6 +293,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'task-given-to-two',
+    unseen: 'One seed in some hundred shows it, and another one with each change of the faults.',
     file: 'src/kafka/group/assignor.ts',
     find: 'for (const task of withheld.sort(byName)) place(task, shares);',
     replace: 'for (const task of withheld.sort(byName)) place(task, shares).given.push(task);',
@@ -301,6 +302,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'join-group-beside-steps',
+    unseen: 'One seed in some hundred shows it, and another one with each change of the faults.',
     file: 'src/kafka/group/member.ts',
     find: '    await this.#turns.drained(Math.min(STEPS_BOUND_MS, this.#options.rebalanceTimeoutMs / 2));',
     replace: '',
@@ -491,6 +493,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'first-offsets-of-a-revoked-task',
+    unseen: 'One seed in some hundred shows it, and another one with each change of the faults.',
     file: 'src/runtime/assignment.ts',
     find: '    if (!group.ownedSince(plan.id, generation)) throw lostTask(plan);',
     replace: '',
