@@ -9,15 +9,14 @@ import { SeededRandom } from '../../src/simulation/seeded-random.ts';
 import type { KafkaVersion } from '../integration/real/kafka.ts';
 import { Audit, type Violation } from './audit.ts';
 import { Feed } from './feed.ts';
-import { type Ending, Member } from './member.ts';
 import { Nemesis } from './nemesis.ts';
 import { STRUCK_APIS } from './network-chaos.ts';
 import { type ProxiedCluster, startProxiedCluster } from './proxied-cluster.ts';
 import type { ChaosReport } from './report.ts';
 import { TakeOver } from './take-over.ts';
+import { Team } from './team.ts';
 import { Timeline } from './timeline.ts';
 import { Topics } from './topics.ts';
-import { PARTITIONS } from './topology.ts';
 import { Witness } from './witness.ts';
 
 export interface ChaosOptions {
@@ -33,9 +32,7 @@ export interface ChaosOptions {
 
 const SESSION_TIMEOUT_MS = 3_000;
 const ACCOUNTS_PER_PARTITION = 100;
-const RUNNING_MS_MOST = 60_000;
 const STALL_MS_MOST = 90_000;
-const STOP_MS_MOST = 20_000;
 const CLOSE_MS_MOST = 3_000;
 const SAY_MS = 5_000;
 const POLL_MS = 100;
@@ -50,12 +47,12 @@ export class ChaosRun {
   readonly folder: string;
   readonly #timeline: Timeline;
   readonly #audit: Audit;
-  readonly #members: Member[] = [];
   readonly #closers: (() => Promise<unknown>)[] = [];
   readonly #afterKill: TakeOver;
   readonly #afterTerm: TakeOver;
   readonly #faults: Record<string, number> = {};
   readonly #problems: string[] = [];
+  #team: Team | null = null;
   #nemesis: Nemesis | null = null;
   #story: readonly string[] | null = null;
   #isInterrupted = false;
@@ -96,8 +93,8 @@ export class ChaosRun {
     await topics.create();
     this.#closers.push(() => topics.close());
     const witness = this.#startWitness(cluster);
-    this.#startMembers(cluster);
-    await this.#untilRunning();
+    const team = this.#startTeam(cluster);
+    await team.untilRunning(() => this.#check());
     const random = new SeededRandom(seed);
     const feed = new Feed({
       brokers: cluster.direct,
@@ -109,17 +106,17 @@ export class ChaosRun {
     await feed.start();
     this.#closers.push(() => feed.stop());
     const began = performance.now();
-    await this.#disturb(cluster, random.fork('nemesis'), durationMs);
-    const drainMs = await this.#drain(feed, witness);
-    await this.#stopMembers();
+    await this.#disturb(cluster, team, random.fork('nemesis'));
+    const drainMs = await this.#drain(feed, witness, team);
+    this.#problems.push(...(await team.stop()));
     if (!this.#isBroken) this.#problems.push(...(await witness.inspect(topics)));
-    return this.#report(cluster, { drainMs, elapsedMs: performance.now() - began });
+    return this.#report(cluster, team, { drainMs, elapsedMs: performance.now() - began });
   }
 
   /** Ends all that was started, newest first. */
   async close(): Promise<void> {
     this.#nemesis?.stop();
-    await Promise.all(this.#members.map((member) => member.end()));
+    await this.#team?.end();
     for (const close of this.#closers.splice(0).reverse()) await inTime(close);
     // Of a run that had to fail nobody asks why.
     const isDone = this.#isExact || this.#isInterrupted || this.#options.broken !== null;
@@ -184,46 +181,29 @@ export class ChaosRun {
     return witness;
   }
 
-  #startMembers(cluster: ProxiedCluster): void {
-    const names = ['static-1', 'static-2', 'dynamic-1', 'dynamic-2'];
-    for (const name of names) {
-      const member = new Member({
-        name,
-        membership: name.startsWith('static') ? 'static' : 'dynamic',
-        folder: this.folder,
-        brokers: cluster.proxied,
-        sessionTimeoutMs: SESSION_TIMEOUT_MS,
-        broken: this.#options.broken,
-        timeline: this.#timeline,
-      });
-      this.#members.push(member);
-      member.start();
-    }
+  #startTeam(cluster: ProxiedCluster): Team {
+    const team = new Team({
+      folder: this.folder,
+      brokers: cluster.proxied,
+      sessionTimeoutMs: SESSION_TIMEOUT_MS,
+      broken: this.#options.broken,
+      timeline: this.#timeline,
+    });
+    this.#team = team;
+    team.start();
+    return team;
   }
 
-  async #untilRunning(): Promise<void> {
-    const deadline = performance.now() + RUNNING_MS_MOST;
-    for (;;) {
-      this.#check();
-      const owned = this.#members.flatMap(({ tasks }) => tasks).length;
-      if (owned === 2 * PARTITIONS && this.#members.every(({ isRunning }) => isRunning)) return;
-      const [ending] = this.#members.flatMap(({ endings }) => endings);
-      if (ending !== undefined) throw new Error(`${ending.writer} ended: ${ending.reason}`);
-      if (performance.now() > deadline) throw new Error('the processes did not start in time');
-      await pause();
-    }
-  }
-
-  async #disturb(cluster: ProxiedCluster, random: SeededRandom, durationMs: number) {
+  async #disturb(cluster: ProxiedCluster, team: Team, random: SeededRandom): Promise<void> {
     this.#nemesis = new Nemesis({
-      ...{ members: this.#members, cluster, random, timeline: this.#timeline },
+      ...{ members: team.members, cluster, random, timeline: this.#timeline },
       sessionTimeoutMs: SESSION_TIMEOUT_MS,
       afterKill: this.#afterKill,
       afterTerm: this.#afterTerm,
     });
     const telling = setInterval(() => this.#options.say(this.#progress()), SAY_MS);
     try {
-      await this.#nemesis.run(durationMs);
+      await this.#nemesis.run(this.#options.minutes * 60_000);
     } finally {
       clearInterval(telling);
     }
@@ -241,7 +221,7 @@ export class ChaosRun {
   }
 
   /** Waits until all input is emitted; fails when nothing moves for long. */
-  async #drain(feed: Feed, witness: Witness): Promise<number> {
+  async #drain(feed: Feed, witness: Witness, team: Team): Promise<number> {
     const began = performance.now();
     this.#timeline.tell('drain');
     let last = -1;
@@ -253,18 +233,15 @@ export class ChaosRun {
     });
     while (!this.#isBroken && this.#problems.length === 0) {
       this.#check();
-      for (const member of this.#members) member.start();
+      team.start();
       if (isFed && witness.isInputRead && this.#audit.awaited === 0) break;
       const moved = this.#audit.inputs + this.#audit.emissions;
       if (moved !== last) movedAt = performance.now();
       last = moved;
       if (performance.now() - movedAt > STALL_MS_MOST) {
-        const states = this.#members.map(
-          ({ writer, state, tasks }) => `${writer} ${state} ${tasks}`,
-        );
         this.#problems.push(
           `nothing was committed for ${STALL_MS_MOST / 1000} s, ${this.#audit.awaited} records ` +
-            `are left; ${states.join('; ')}`,
+            `are left; ${team.describe()}`,
         );
       }
       await pause();
@@ -272,19 +249,9 @@ export class ChaosRun {
     return Math.round(performance.now() - began);
   }
 
-  async #stopMembers(): Promise<void> {
-    await Promise.all(
-      this.#members.map(async (member) => {
-        const ending = await member.stop(STOP_MS_MOST);
-        if (ending === 0) return;
-        this.#problems.push(`${member.writer} ended with ${ending} on SIGTERM`);
-      }),
-    );
-    this.#problems.push(...endingsOf(this.#members));
-  }
-
   #report(
     { proxies }: ProxiedCluster,
+    { rebalances }: Team,
     times: { readonly drainMs: number; readonly elapsedMs: number },
   ): ChaosReport {
     const count = (what: string): number => this.#timeline.count(what);
@@ -312,7 +279,7 @@ export class ChaosRun {
       connectionsCut: sumOf(({ counts }) => counts.cut + counts.expired),
       networkFaults: this.#faults,
       lostAnswers,
-      rebalances: this.#members.reduce((sum, { rebalances }) => sum + rebalances, 0),
+      rebalances,
       ...{ fenced: count('fenced'), failedStarts: count('could not start') },
       ...violations,
       problems: this.#problems,
@@ -324,18 +291,6 @@ export class ChaosRun {
       isExact: this.#isExact,
     };
   }
-}
-
-/** Processes that ended by themselves, the first of each reason told whole. */
-function endingsOf(members: readonly Member[]): string[] {
-  const byCode = new Map<string, Ending[]>();
-  for (const ending of members.flatMap(({ endings }) => endings)) {
-    byCode.set(ending.code, [...(byCode.get(ending.code) ?? []), ending]);
-  }
-  return [...byCode].map(([code, [first, ...more]]) => {
-    const others = more.length === 0 ? '' : ` (and ${more.length} more)`;
-    return `${first!.writer} ended by itself: ${code}: ${first!.reason.split('\n')[0]}${others}`;
-  });
 }
 
 /** A closing that fails or hangs keeps nobody: the process ends soon, and with it all it started. */
