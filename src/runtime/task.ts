@@ -11,7 +11,7 @@
  */
 
 import type { Options } from '../config/options.ts';
-import { asEscapementError, EscapementError, invariant } from '../errors.ts';
+import { asEscapementError, type EscapementError, invariant } from '../errors.ts';
 import type { TransactionalSession } from '../kafka/producer/session.ts';
 import type { Clock } from '../ports.ts';
 import type { Metric } from '../telemetry/metrics.ts';
@@ -206,12 +206,7 @@ export class Task {
     const outputs = scope.seal();
     const offsets = this.#offsetsOf(sealed);
     this.#committing = group
-      .step(() => {
-        // It was let go while it waited for its turn: another may have the task by now.
-        if (this.#state === 'released')
-          throw new EscapementError('TASK_LOST', 'The task was let go.');
-        return session.commit({ outputs, offsets });
-      })
+      .step(() => session.commit({ outputs, offsets }))
       .then(() => this.#confirmed(sealed))
       .catch((cause: unknown) => {
         this.#failure = asEscapementError(cause);
