@@ -27,8 +27,8 @@ export { drawFaults, type FaultRates, NO_FAULTS } from './simulation/faults.ts';
 export type { CommittedRecord, PartitionView } from './simulation/oracle/committed-log.ts';
 export type { Input, Model, Outcome, Source, Written } from './simulation/oracle/evidence.ts';
 export { type RawBatch, type RawRecord, rawBatches } from './simulation/oracle/raw-batches.ts';
+export type { Scenario } from './simulation/scenario.ts';
 export {
-  type Scenario,
   type SimulationOptions,
   type SimulationResult,
   simulate,

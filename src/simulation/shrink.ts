@@ -2,7 +2,8 @@
  * Makes a failing simulation smaller as long as it fails: fewer records, fewer processes, kinds of
  * faults left out, a shorter time. What is left is what a reader has to understand.
  */
-import type { Scenario, SimulationResult } from './simulation.ts';
+import type { Scenario } from './scenario.ts';
+import type { SimulationResult } from './simulation.ts';
 
 export interface ShrinkOptions {
   readonly run: (scenario: Scenario) => Promise<Pick<SimulationResult, 'violations'>>;

@@ -16,8 +16,8 @@ import { txnOffsetCommit } from '../kafka/protocol/txn-offset-commit.ts';
 import { type Log, silentLog } from '../telemetry/log.ts';
 import { Cast, immortal } from './cast.ts';
 import { evidenceOf, isInternal } from './evidence-of.ts';
-import { drawFaults, type FaultRates } from './faults.ts';
 import { History } from './history.ts';
+import { InputFeed } from './input-feed.ts';
 import { Nemesis } from './nemesis.ts';
 import { Network, type Passage, type Strike } from './network.ts';
 import { committedLines } from './oracle/committed-lines.ts';
@@ -26,28 +26,12 @@ import { judge } from './oracle/judge.ts';
 import { PrefixReader } from './oracle/prefix-reader.ts';
 import { TransactionTrace } from './oracle/transaction-trace.ts';
 import { Outsider } from './outsider.ts';
+import { type Scenario, scenarioOf } from './scenario.ts';
 import { SeededRandom } from './seeded-random.ts';
 import type { SimulatedProcess } from './simulated-process.ts';
 import type { Tamper } from './tamper.ts';
 import { VirtualTime } from './virtual-time.ts';
 import type { Workload } from './workload.ts';
-
-/** What is drawn from the seed where it is not given: with it, a run can be repeated and changed. */
-export interface Scenario {
-  /** Any whole number. */
-  readonly seed: number;
-  /** Input records, 10 to 60. */
-  readonly records: number;
-  /** Processes at a time, 1 to 3. */
-  readonly instances: number;
-  /** Length of the phase with faults in virtual milliseconds, 2,000 to 20,000. */
-  readonly faultsMs: number;
-  /** Nodes of the cluster, 1 or 3. */
-  readonly nodes: number;
-  /** Of the cluster. */
-  readonly transactionVersion: 1 | 2;
-  readonly faults: FaultRates;
-}
 
 export interface SimulationOptions extends Partial<Omit<Scenario, 'seed'>> {
   readonly workload: Workload;
@@ -99,22 +83,8 @@ const AFTER_FAULTS = 0.9;
 /** Virtual time in which a calm application must come to rest. */
 const REST_MS_MOST = 60_000;
 const LOOK_EVERY_MS = 100;
-const WRITE_AGAIN_MS = 50;
 const SESSION_TIMEOUT_MS = 3_000;
 const LATENCY_MS = [0.1, 1.5] as const;
-
-export function drawScenario(seed: number): Scenario {
-  const random = new SeededRandom(seed).fork('scenario');
-  return {
-    seed,
-    records: 10 + random.below(51),
-    instances: 1 + random.below(3),
-    faultsMs: Math.round(random.between(2_000, 20_000)),
-    nodes: random.chance(0.3) ? 1 : 3,
-    transactionVersion: random.chance(0.5) ? 1 : 2,
-    faults: drawFaults(random.fork('faults')),
-  };
-}
 
 /** Runs one simulation. Rejects only when the simulation itself is broken. */
 export async function simulate(options: SimulationOptions): Promise<SimulationResult> {
@@ -131,6 +101,7 @@ class SimulatedRun {
   readonly #history: History;
   readonly #broker: Broker;
   readonly #outsider: Outsider;
+  readonly #feed: InputFeed;
   readonly #nemesis: Nemesis;
   readonly #network: Network;
   readonly #trace = new TransactionTrace();
@@ -139,7 +110,6 @@ class SimulatedRun {
   readonly #stores: StoreRows[] = [];
   readonly #casts: Cast[] = [];
   #committed: readonly string[] = [];
-  #unwritten = 0;
 
   constructor(given: SimulationOptions) {
     this.#given = given;
@@ -157,6 +127,7 @@ class SimulatedRun {
       markerDelayMs: rates.markerDelayMs,
     });
     this.#outsider = new Outsider(this.#broker, APPLICATION_ID);
+    this.#feed = new InputFeed(this.#time, this.#random, this.#outsider);
     this.#nemesis = new Nemesis({
       rates,
       random: random.fork('nemesis'),
@@ -194,8 +165,8 @@ class SimulatedRun {
 
     this.#meddle('before');
     this.#watch();
-    this.#writeWithin(inputs.slice(0, first), isSpread ? faultsMs : 0);
-    if (!isSpread) await this.#time.run(() => this.#unwritten === 0, faultsMs);
+    this.#feed.writeWithin(inputs.slice(0, first), isSpread ? faultsMs : 0);
+    if (!isSpread) await this.#time.run(() => this.#feed.unwritten === 0, faultsMs);
     const cast = this.#newCast('p');
     this.#nemesis.haunt(cast);
     await this.#time.run(() => false, faultsMs);
@@ -268,24 +239,6 @@ class SimulatedRun {
     return cast;
   }
 
-  #writeWithin(inputs: readonly Input[], durationMs: number): void {
-    this.#unwritten += inputs.length;
-    const moments = inputs.map(() => this.#random.fraction() * durationMs);
-    moments.sort((one, other) => one - other);
-    // One after the other: the order of the input is that of its list.
-    const waiting = [...inputs];
-    const write = (): void => {
-      const input = waiting[0]!;
-      if (this.#outsider.write(input) === 'refused') {
-        this.#time.after(WRITE_AGAIN_MS, write);
-        return;
-      }
-      waiting.shift();
-      this.#unwritten -= 1;
-    };
-    for (const moment of moments) this.#time.after(moment, write);
-  }
-
   /** A reader looks at what is committed now and then. */
   #watch(): void {
     this.#time.after(this.#random.between(100, 2_000), () => {
@@ -328,7 +281,7 @@ class SimulatedRun {
   }
 
   #restAfter(inputs: readonly Input[], when: string): Promise<boolean> {
-    this.#writeWithin(inputs, 100);
+    this.#feed.writeWithin(inputs, 100);
     return this.#rest(when);
   }
 
@@ -336,7 +289,7 @@ class SimulatedRun {
     let isAtRest = false;
     const look = (): void => {
       this.#time.after(LOOK_EVERY_MS, () => {
-        isAtRest = this.#unwritten === 0 && this.#left().length === 0;
+        isAtRest = this.#feed.unwritten === 0 && this.#left().length === 0;
         if (!isAtRest) look();
       });
     };
@@ -344,7 +297,7 @@ class SimulatedRun {
     const end = await this.#time.run(() => isAtRest, this.#time.now + REST_MS_MOST);
     if (end === 'done') return true;
     const left = [
-      ...(this.#unwritten > 0 ? [`${this.#unwritten} unwritten`] : []),
+      ...(this.#feed.unwritten > 0 ? [`${this.#feed.unwritten} unwritten`] : []),
       ...this.#left(),
     ];
     this.#violations.push({ check: 'rest', what: `no rest ${when}: ${left.join(', ')}` });
@@ -401,17 +354,4 @@ class SimulatedRun {
   #note(who: string, what: string): void {
     this.#history.note(this.#time.now, who, what);
   }
-}
-
-function scenarioOf(given: SimulationOptions): Scenario {
-  const drawn = drawScenario(given.seed);
-  return {
-    seed: given.seed,
-    records: given.records ?? drawn.records,
-    instances: given.instances ?? drawn.instances,
-    faultsMs: given.faultsMs ?? drawn.faultsMs,
-    nodes: given.nodes ?? drawn.nodes,
-    transactionVersion: given.transactionVersion ?? drawn.transactionVersion,
-    faults: given.faults ?? drawn.faults,
-  };
 }

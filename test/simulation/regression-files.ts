@@ -1,7 +1,7 @@
 /** Scenarios that once failed, kept so that they are run again for ever. */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Scenario } from '../../src/simulation/simulation.ts';
+import type { Scenario } from '../../src/simulation/scenario.ts';
 
 export interface Regression {
   readonly workload: string;

@@ -1,6 +1,7 @@
 /** One seed: its workload, its run, and now and then the proof that the run can be repeated. */
 import { differential } from '../../src/simulation/differential.ts';
-import { type Scenario, type SimulationResult, simulate } from '../../src/simulation/simulation.ts';
+import type { Scenario } from '../../src/simulation/scenario.ts';
+import { type SimulationResult, simulate } from '../../src/simulation/simulation.ts';
 import type { Workload } from '../../src/simulation/workload.ts';
 import { workloadOf, workloadOfSeed } from './workloads.ts';
 
