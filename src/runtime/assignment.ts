@@ -60,7 +60,7 @@ export async function assignTask(parts: AssignmentParts): Promise<Committed> {
   );
   if (committed.offsets.some((offset) => offset < 0)) {
     refuseMissingOffsets(parts.plan, committed, ends);
-    committed = await commitFirstOffsets(parts, committed, generation);
+    committed = await commitFirstOffsets(parts, committed);
   }
   await Promise.all(
     parts.plan.changelogs.map((changelog, i) => restore(parts, changelog, ends[i]!)),
@@ -101,12 +101,8 @@ export async function stillOwner(
 ): Promise<void> {
   await parts.group.heartbeat();
   if (parts.group.ownedSince(parts.plan.id, generation)) return;
-  throw lostTask(parts.plan);
-}
-
-function lostTask({ id }: TaskPlan): EscapementError {
-  return new EscapementError('TASK_LOST', `Task ${id} belongs to another instance now.`, {
-    at: { task: id },
+  throw new EscapementError('TASK_LOST', `Task ${parts.plan.id} belongs to another instance now.`, {
+    at: { task: parts.plan.id },
   });
 }
 
@@ -236,7 +232,6 @@ function refuseMissingOffsets(
 async function commitFirstOffsets(
   parts: AssignmentParts,
   committed: Committed,
-  generation: number,
 ): Promise<Committed> {
   const { plan, cluster, session, stepIds, options, group } = parts;
   const offsets = await Promise.all(
@@ -265,10 +260,6 @@ async function commitFirstOffsets(
       })),
     },
   };
-  await group.step(() => {
-    // A JoinGroup may have come before it: its generation may have given the task to another.
-    if (!group.ownedSince(plan.id, generation)) throw lostTask(plan);
-    return session.commit(step);
-  });
+  await group.step(() => session.commit(step));
   return first;
 }

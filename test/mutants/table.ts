@@ -180,8 +180,8 @@ export const MUTANTS: readonly Mutant[] = [
     file: 'src/runtime/task-life.ts',
     find: 'withDash(parts.id)}`,',
     replace: 'withDash(parts.id)}` + ports.random.fraction(),',
-    tests: ASSIGNMENT,
-    kills: 'the fence refuses a last step of the owner before that comes after it',
+    tests: STEP,
+    kills: 'a fenced task that is still ours fences back and goes on',
   },
   {
     name: 'fenced-for-ever',
@@ -490,14 +490,5 @@ export const MUTANTS: readonly Mutant[] = [
     kills: 'waits while a JoinGroup is under way, and then names the new generation',
     unseen:
       'The broker refuses an old generation, and the step is made again: it costs time alone.',
-  },
-  {
-    name: 'first-offsets-of-a-revoked-task',
-    unseen: 'One seed in some hundred shows it, and another one with each change of the faults.',
-    file: 'src/runtime/assignment.ts',
-    find: '    if (!group.ownedSince(plan.id, generation)) throw lostTask(plan);',
-    replace: '',
-    tests: 'test/runtime/task-life.test.ts',
-    kills: 'a task revoked before its first offsets are committed commits none',
   },
 ];
