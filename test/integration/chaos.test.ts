@@ -3,7 +3,7 @@
  * program runs compiled, since the processes that it kills are programs of their own.
  */
 import { beforeAll, expect, test } from 'vitest';
-import type { ChaosReport } from '../chaos/report.ts';
+import { type ChaosReport, tableOf } from '../chaos/report.ts';
 import { setup } from '../proof/compile.ts';
 import { runProgram } from '../proof/program.ts';
 import { describeReal } from './real/parts.ts';
@@ -20,6 +20,7 @@ describeReal('a chaos run on three brokers', () => {
     'of three minutes is exact, and every kind of fault was injected',
     async () => {
       const report = await runProgram<ChaosReport>(CHAOS, ['--minutes', String(MINUTES)]);
+      process.stderr.write(`${tableOf(report)}\n`);
       expect(report.problems).toEqual([]);
       expect(report).toMatchObject({ lost: 0, duplicated: 0, swapped: 0, wrong: 0, dirty: 0 });
       expect(report.isExact).toBe(true);
