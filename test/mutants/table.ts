@@ -66,7 +66,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'no-first-offsets',
     file: 'src/runtime/assignment.ts',
-    find: '    return session.commit(step);',
+    find: '  await group.step(() => session.commit(step));',
     replace: '',
     tests: ASSIGNMENT,
     kills: 'a first start commits the reset position before the first fetch',
