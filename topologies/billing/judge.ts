@@ -5,12 +5,11 @@
  * form, or not expected at all. The input itself is checked first: a run whose input was not written
  * as intended proves nothing.
  */
-import avsc from 'avsc';
 import { INPUT } from './cluster.ts';
 import { PlainFold, type SetAside } from './fold.ts';
 import type { BillingInput } from './input.ts';
+import { decodeInvoice } from './plain-avro.ts';
 import { type RawPartition, type RawRecord, readTopic } from './raw-log.ts';
-import { invoiceSchema } from './schemas.ts';
 import type { Invoice } from './usage.ts';
 
 export interface Verdict {
@@ -23,15 +22,13 @@ export interface Verdict {
   readonly invoices: readonly Invoice[];
 }
 
-const FRAME_BYTES = 5;
-
 export async function judge(broker: string, input: BillingInput): Promise<Verdict> {
   const fold = new PlainFold();
   for await (const record of input.read()) fold.take(record);
   const expected = fold.result();
   await assertInputWritten(broker, input);
 
-  const invoices = (await committed(broker, 'invoices')).map(decodeInvoice);
+  const invoices = (await committed(broker, 'invoices')).map(({ value }) => decodeInvoice(value!));
   const late = await committed(broker, 'usage-late');
   const dead = await committed(broker, 'usage-dead');
   const tallies = [
@@ -108,31 +105,6 @@ async function assertInputWritten(broker: string, input: BillingInput): Promise<
     if (record?.key?.equals(key) === true && record.value?.equals(value) === true) continue;
     throw new Error(`${INPUT}-${partition} does not hold the input as it was to be written`);
   }
-}
-
-const longs = avsc.types.LongType.__with({
-  fromBuffer: (buffer: Buffer) => buffer.readBigInt64LE(),
-  toBuffer: (value: bigint) => {
-    const buffer = Buffer.alloc(8);
-    buffer.writeBigInt64LE(value);
-    return buffer;
-  },
-  fromJSON: BigInt,
-  toJSON: String,
-  isValid: (value: unknown) => typeof value === 'bigint',
-  compare: (a: bigint, b: bigint) => (a === b ? 0 : a < b ? -1 : 1),
-});
-// The hook sees every node; times are longs with a logical type.
-const invoiceType = avsc.Type.forSchema(JSON.parse(invoiceSchema), {
-  typeHook: (node) => (isLong(node) ? longs : undefined),
-});
-
-function isLong(node: unknown): boolean {
-  return node === 'long' || (node as { type?: unknown }).type === 'long';
-}
-
-function decodeInvoice({ value }: RawRecord): Invoice {
-  return invoiceType.fromBuffer(value!.subarray(FRAME_BYTES)) as Invoice;
 }
 
 function asEntry(invoice: Invoice): Entry {

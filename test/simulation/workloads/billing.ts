@@ -9,6 +9,7 @@ import type { SeededRandom } from '../../../src/simulation/seeded-random.ts';
 import type { Workload } from '../../../src/simulation/workload.ts';
 import { type FoldResult, PlainFold } from '../../../topologies/billing/fold.ts';
 import { damaged } from '../../../topologies/billing/generate.ts';
+import { decodeInvoice, decodeUsage, encodeUsage } from '../../../topologies/billing/plain-avro.ts';
 import { registerSchemas, usageSchema } from '../../../topologies/billing/schemas.ts';
 import {
   GRACE_MS,
@@ -16,7 +17,6 @@ import {
   WINDOW_MS,
 } from '../../../topologies/billing/topology.ts';
 import { type Invoice, METERS, type Usage } from '../../../topologies/billing/usage.ts';
-import { decodeInvoice, decodeUsage, encodeUsage } from './billing-avro.ts';
 import { differences } from './differences.ts';
 
 const PARTITIONS = 2;

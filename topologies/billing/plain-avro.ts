@@ -1,7 +1,7 @@
 /** Events and invoices of billing in Avro with Confluent's frame, read and written by avsc alone. */
 import avsc from 'avsc';
-import { invoiceSchema, usageSchema } from '../../../topologies/billing/schemas.ts';
-import type { Invoice, Usage } from '../../../topologies/billing/usage.ts';
+import { invoiceSchema, usageSchema } from './schemas.ts';
+import type { Invoice, Usage } from './usage.ts';
 
 const FRAME_BYTES = 5;
 
