@@ -31,6 +31,8 @@ interface Summary {
   events: number;
   hash: string;
   elapsedMs: number;
+  /** The seeds that failed: how to run each again, and what was wrong. */
+  failed: readonly string[];
   /** By kind, effects included, which `faults` leaves out. */
   kinds: Readonly<Record<string, number>>;
 }
@@ -82,6 +84,7 @@ async function main(): Promise<number> {
     events: verdicts.reduce((sum, { events }) => sum + events, 0),
     hash: combined(verdicts),
     elapsedMs: Math.round(performance.now() - began),
+    failed: failed.map((verdict) => `${again(verdict)}: ${verdict.violations.join('; ')}`),
     kinds,
   };
   say(shown(summary, verdicts));
@@ -106,12 +109,16 @@ async function runAll(first: number, options: SimOptions): Promise<SeedVerdict[]
   return verdicts.sort((one, other) => one.scenario.seed - other.scenario.seed);
 }
 
-function tell({ workload, scenario, violations, hash }: SeedVerdict): void {
+function tell(verdict: SeedVerdict): void {
+  const { workload, scenario, violations, hash } = verdict;
   if (violations.length === 0) return;
-  const { seed } = scenario;
-  say(`seed ${seed} (${workload}, hash ${hash}) failed:`);
+  say(`seed ${scenario.seed} (${workload}, hash ${hash}) failed:`);
   for (const violation of violations) say(`  ${violation}`);
-  say(`  again: npm run sim -- --seeds 1 --seed ${seed} --workload ${workload}`);
+  say(`  again: ${again(verdict)}`);
+}
+
+function again({ workload, scenario }: SeedVerdict): string {
+  return `npm run sim -- --seeds 1 --seed ${scenario.seed} --workload ${workload}`;
 }
 
 async function report({ workload, scenario, violations }: SeedVerdict): Promise<void> {
