@@ -38,7 +38,7 @@ export interface AdminOptions {
   readonly kafka: KafkajsConnection | { readonly transport: Transport };
   /** Any pino-shaped logger. Default: silent. */
   readonly log?: Log;
-  /** Deadline of one call with its repetitions, in milliseconds. Default 30,000. */
+  /** Deadline of one call with its repetitions, in milliseconds. Default 60,000. */
   readonly timeoutMs?: number;
   /** Clock, timers and randomness; for tests. */
   readonly ports?: Ports;
@@ -83,11 +83,11 @@ const HANGING_MS = 900_000;
 
 /** Connects. Rejects like `run` when no broker can be reached, or a login is refused. */
 export async function openAdmin(options: AdminOptions): Promise<Admin> {
-  const { kafka, ports = systemPorts, timeoutMs = 30_000 } = options;
+  const { kafka, ports = systemPorts, timeoutMs = 60_000 } = options;
   const log = options.log === undefined ? silentLog : printableLog(options.log);
   const transport =
     'transport' in kafka ? kafka.transport : kafkajsTransport(kafka, { ports, log });
-  const cluster = new Cluster({ transport, ports, log, requestTimeoutMs: timeoutMs });
+  const cluster = new Cluster({ transport, ports, log, requestTimeoutMs: timeoutMs / 2 });
   try {
     await cluster.start();
   } catch (cause) {

@@ -12,7 +12,7 @@ export function atCoordinator<T>(
   key: string,
   request: (node: number) => Promise<T>,
 ): Promise<T> {
-  const attempts = { ports: cluster.ports, timeoutMs: cluster.requestTimeoutMs };
+  const attempts = { ports: cluster.ports, timeoutMs: cluster.lookupTimeoutMs };
   return repeat(attempts, async () => {
     const node = await cluster.coordinator(kind, key);
     try {

@@ -37,7 +37,7 @@ export function topicSettings(
   names: readonly string[],
 ): Promise<ReadonlyMap<string, ReadonlyMap<string, string>>> {
   if (topics.length === 0) return Promise.resolve(new Map());
-  const attempts = { ports: cluster.ports, timeoutMs: cluster.requestTimeoutMs };
+  const attempts = { ports: cluster.ports, timeoutMs: cluster.lookupTimeoutMs };
   return repeat(attempts, async () => {
     const resources = topics.map((resourceName) => ({
       resourceType: TOPIC,

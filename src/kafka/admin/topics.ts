@@ -42,8 +42,8 @@ export async function ensureTopics(cluster: Cluster, specs: readonly TopicSpec[]
 /** Removes topics; those that do not exist are passed over. */
 export async function deleteTopics(cluster: Cluster, names: readonly string[]): Promise<void> {
   if (names.length === 0) return;
-  const timeoutMs = cluster.requestTimeoutMs;
-  await repeat({ ports: cluster.ports, timeoutMs }, async () => {
+  const timeoutMs = waitOf(cluster);
+  await repeat({ ports: cluster.ports, timeoutMs: cluster.lookupTimeoutMs }, async () => {
     // The controller of the last metadata answer may have changed.
     await cluster.topics([]);
     const answer = await cluster.send(
@@ -53,13 +53,18 @@ export async function deleteTopics(cluster: Cluster, names: readonly string[]): 
         version >= 6
           ? { topics: names.map((name) => ({ name, topicId: NO_ID })), timeoutMs }
           : { topicNames: [...names], timeoutMs },
-      { lane: 'transaction', timeoutMs: timeoutMs * 2 },
+      { lane: 'transaction' },
     );
     for (const { name, errorCode } of answer.responses) {
       if (errorCode === 0 || errorCode === KafkaErrorCode.UNKNOWN_TOPIC_OR_PARTITION) continue;
       throw brokerError(errorCode, `DeleteTopics of '${name}'`, { topic: name ?? '' });
     }
   });
+}
+
+/** How long a broker may wait for others before it answers, within the time of one request. */
+function waitOf(cluster: Cluster): number {
+  return Math.ceil(cluster.requestTimeoutMs / 2);
 }
 
 const NO_ID = '00000000000000000000000000000000';
@@ -85,9 +90,9 @@ export async function deleteRecords(
           deleteRecordsApi,
           {
             topics: [{ name: topic, partitions: [cut] }],
-            timeoutMs: cluster.requestTimeoutMs,
+            timeoutMs: waitOf(cluster),
           },
-          { lane: 'transaction', timeoutMs: cluster.requestTimeoutMs * 2 },
+          { lane: 'transaction' },
         );
         const code = answer.topics[0]?.partitions[0]?.errorCode ?? -1;
         if (code === 0) return;
@@ -99,10 +104,9 @@ export async function deleteRecords(
 }
 
 async function create(cluster: Cluster, specs: readonly TopicSpec[]): Promise<void> {
-  const timeoutMs = cluster.requestTimeoutMs;
   // Kafka before 3.6 refuses a topic with a setting that it does not know.
   let optional: 'set' | 'left out' = 'set';
-  await repeat({ ports: cluster.ports, timeoutMs }, async () => {
+  await repeat({ ports: cluster.ports, timeoutMs: cluster.lookupTimeoutMs }, async () => {
     const answer = await createOnce(cluster, specs, optional);
     for (const { name, errorCode, errorMessage } of answer.topics) {
       if (errorCode === 0 || errorCode === KafkaErrorCode.TOPIC_ALREADY_EXISTS) continue;
@@ -119,7 +123,6 @@ async function create(cluster: Cluster, specs: readonly TopicSpec[]): Promise<vo
 }
 
 function createOnce(cluster: Cluster, specs: readonly TopicSpec[], optional: 'set' | 'left out') {
-  const timeoutMs = cluster.requestTimeoutMs;
   const topics = specs.map((spec) => ({
     name: spec.name,
     numPartitions: spec.partitions,
@@ -133,8 +136,8 @@ function createOnce(cluster: Cluster, specs: readonly TopicSpec[], optional: 'se
   return cluster.send(
     cluster.controller,
     createTopics,
-    { topics, timeoutMs },
-    { lane: 'transaction', versionMin: 4, timeoutMs: timeoutMs * 2 },
+    { topics, timeoutMs: waitOf(cluster) },
+    { lane: 'transaction', versionMin: 4 },
   );
 }
 
@@ -144,7 +147,7 @@ function settled(
   specs: readonly TopicSpec[],
 ): Promise<ReadonlyMap<string, TopicState>> {
   const names = specs.map(({ name }) => name);
-  const attempts = { ports: cluster.ports, timeoutMs: cluster.requestTimeoutMs };
+  const attempts = { ports: cluster.ports, timeoutMs: cluster.lookupTimeoutMs };
   return repeat(attempts, async () => {
     const topics = await cluster.topics(names);
     for (const topic of names) {

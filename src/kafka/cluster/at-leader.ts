@@ -11,7 +11,7 @@ export function atLeader<T>(
   partition: number,
   request: (node: number) => Promise<T>,
 ): Promise<T> {
-  const attempts = { ports: cluster.ports, timeoutMs: cluster.requestTimeoutMs };
+  const attempts = { ports: cluster.ports, timeoutMs: cluster.lookupTimeoutMs };
   return repeat(attempts, async () => {
     const node = await cluster.leaderOf(topic, partition);
     try {

@@ -8,7 +8,8 @@
  * I1. A cached leader or coordinator is a guess: a broker that refuses it makes the caller forget it
  *     (`forgetLeader`, `forgetCoordinator`) and ask again.
  * I2. Looking a topic up never creates it.
- * I3. Every lookup ends: it succeeds, or throws after `requestTimeoutMs`.
+ * I3. Every lookup ends: it succeeds, or throws after `lookupTimeoutMs`. That leaves time for another
+ *     attempt when the first one was lost without a word and took all of `requestTimeoutMs`.
  */
 import { EscapementError } from '../../errors.ts';
 import type { Ports } from '../../ports.ts';
@@ -28,7 +29,7 @@ export interface ClusterOptions {
   readonly transport: Transport;
   readonly ports: Ports;
   readonly log: Log;
-  /** Deadline of one request, and of a lookup with its repetitions. Default 30,000. */
+  /** Deadline of one request; a lookup with its repetitions has twice as long. Default 30,000. */
   readonly requestTimeoutMs?: number;
   readonly metrics?: Metrics;
   /** How long `start` tries to reach a bootstrap broker. Default 5,000: a wrong address is told soon. */
@@ -54,6 +55,8 @@ const FIND_COORDINATOR_VERSION_MAX = 3;
 
 export class Cluster {
   readonly requestTimeoutMs: number;
+  /** Java: `default.api.timeout.ms`, which is twice `request.timeout.ms` by default. */
+  readonly lookupTimeoutMs: number;
   readonly ports: Ports;
   readonly log: Log;
   readonly #transport: Transport;
@@ -72,6 +75,7 @@ export class Cluster {
     this.ports = options.ports;
     this.log = options.log;
     this.requestTimeoutMs = options.requestTimeoutMs ?? 30_000;
+    this.lookupTimeoutMs = this.requestTimeoutMs * 2;
     this.#startTimeoutMs = options.startTimeoutMs ?? 5_000;
     this.#transport = options.transport;
     const metrics = options.metrics ?? new Metrics();
@@ -85,7 +89,7 @@ export class Cluster {
           versionMax: FIND_COORDINATOR_VERSION_MAX,
         }),
       learn: (nodes) => this.#transport.learn(nodes),
-      repeat: (lookup) => repeat(this.#attempts(this.requestTimeoutMs), lookup),
+      repeat: (lookup) => repeat(this.#attempts(this.lookupTimeoutMs), lookup),
     });
   }
 
@@ -160,14 +164,14 @@ export class Cluster {
 
   /** Fresh from a broker. Topics that do not exist are absent. */
   topics(names: readonly string[]): Promise<ReadonlyMap<string, TopicState>> {
-    return repeat(this.#attempts(this.requestTimeoutMs), () => this.#metadata(names));
+    return repeat(this.#attempts(this.lookupTimeoutMs), () => this.#metadata(names));
   }
 
-  /** Waits for an election, and for a topic that was just created, until `requestTimeoutMs`. */
+  /** Waits for an election, and for a topic that was just created, until `lookupTimeoutMs`. */
   leaderOf(topic: string, partition: number): Promise<number> {
     const leader = this.#leaders.get(topic)?.[partition];
     if (leader !== undefined && leader >= 0) return Promise.resolve(leader);
-    return repeat(this.#attempts(this.requestTimeoutMs), async () => {
+    return repeat(this.#attempts(this.lookupTimeoutMs), async () => {
       const { leaders } = await this.#look(topic);
       const found = leaders[partition];
       const at = { topic, partition };

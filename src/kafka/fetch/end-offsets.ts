@@ -25,7 +25,7 @@ export function endOffsets(
   topic: string,
   partition: number,
 ): Promise<EndOffsets> {
-  const attempts = { ports: cluster.ports, timeoutMs: cluster.requestTimeoutMs };
+  const attempts = { ports: cluster.ports, timeoutMs: cluster.lookupTimeoutMs };
   return repeat(attempts, async () => {
     const position = await listOffsets(cluster, topic, partition, 'latest');
     try {

@@ -11,6 +11,10 @@ import { systemPorts } from '../../../src/ports.ts';
 import { silentLog } from '../../../src/telemetry/log.ts';
 import { ScriptedTransport } from '../transport/scripted.ts';
 
+const METADATA = {
+  brokers: [{ nodeId: 1, host: 'h', port: 9_001 }],
+  topics: [{ errorCode: 0, name: 'orders', partitions: [] }],
+};
 const BEAT = { groupId: 'g', generationId: 1, memberId: 'm' };
 
 const failure = (work: Promise<unknown>): Promise<EscapementError> =>
@@ -189,7 +193,7 @@ describe('a cluster', () => {
     expect(transport.count(metadata.key)).toBe(1);
   });
 
-  it('waits for an election, within the request timeout', async () => {
+  it('waits for an election, within the time of a lookup', async () => {
     topics.set('orders', [-1]);
     const waiting = cluster.leaderOf('orders', 0);
     setTimeout(() => topics.set('orders', [2]), 50);
@@ -199,6 +203,16 @@ describe('a cluster', () => {
     expect((await failure(cluster.leaderOf('orders', 0))).message).toContain(
       'LEADER_NOT_AVAILABLE',
     );
+  });
+
+  it('looks once more when its first request was lost and took all of its time', async () => {
+    let lost = 0;
+    transport.onRaw(metadata.key, async ({ apiVersion, timeoutMs }) => {
+      if (++lost > 1) return encodeResponse(metadata, apiVersion, METADATA);
+      await systemPorts.timers.sleep(timeoutMs);
+      throw new TransportError('unknown', `not answered within ${timeoutMs} ms`);
+    });
+    expect([...(await cluster.topics(['orders'])).keys()]).toEqual(['orders']);
   });
 
   it('refuses a partition that the topic does not have', async () => {
