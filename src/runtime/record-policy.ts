@@ -120,6 +120,12 @@ export function isEventTime(timestamp: number): boolean {
   return timestamp >= 0 && timestamp <= Number.MAX_SAFE_INTEGER;
 }
 
+const UNDECODABLE: ReadonlySet<string> = new Set([
+  'SERDE_FAILED',
+  'SCHEMA_UNKNOWN',
+  'SCHEMA_INCOMPATIBLE',
+]);
+
 /** Wraps what a record's processing threw, once, with the record's coordinates. */
 export function recordError(cause: unknown, task: string, record: AnyRec): EscapementError {
   const { topic, partition, offset } = record.meta;
@@ -128,11 +134,10 @@ export function recordError(cause: unknown, task: string, record: AnyRec): Escap
   if (cause instanceof EscapementError && cause.decision === 'stop') return cause;
   // Any other decision is on a request, and none is made here: user code passes on a foreign error.
   if (cause instanceof EscapementError && cause.decision === 'record') {
-    const code =
-      cause.code === 'SERDE_FAILED' || cause.code === 'SCHEMA_UNKNOWN'
-        ? 'RECORD_UNDECODABLE'
-        : cause.code;
-    return new EscapementError(code, `${place}: ${cause.message}`, { cause, at });
+    const code = UNDECODABLE.has(cause.code) ? 'RECORD_UNDECODABLE' : cause.code;
+    // The decision is this error's, not its code's: elsewhere the same code may be no record's.
+    const { decision } = cause;
+    return new EscapementError(code, `${place}: ${cause.message}`, { cause, at, decision });
   }
   const message = cause instanceof Error ? cause.message : String(cause);
   return new EscapementError('RECORD_FAILED', `${place}: user code threw: ${message}`, {

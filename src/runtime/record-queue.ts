@@ -6,7 +6,7 @@
  * (max.task.idle.ms = 0, KIP-695).
  *
  * I1. A chunk is taken over only when the schemas of its records are ready (`prepare`), so decoding
- *     is synchronous.
+ *     is synchronous. An id that cannot be made ready fails its records, never the task.
  * I2. A position passes control batches and aborted records only after everything before them ran.
  */
 import { asEscapementError, EscapementError } from '../errors.ts';
@@ -214,7 +214,7 @@ export class RecordQueue {
     if (keyIds.size === 0 && valueIds.size === 0) return true;
     partition.preparing = chunk;
     void this.#prepare(partition, chunk, () =>
-      Promise.all([key.schemas?.prepare([...keyIds]), value.schemas?.prepare([...valueIds])]),
+      Promise.all([prepareIds(key, [...keyIds]), prepareIds(value, [...valueIds])]),
     );
     return false;
   }
@@ -233,7 +233,7 @@ export class RecordQueue {
       } catch (cause) {
         if (this.#isClosed) return;
         if (!(cause instanceof EscapementError) || cause.decision !== 'retry') {
-          prepareFailed(asEscapementError(cause));
+          prepareFailed(located(asEscapementError(cause), partition.entry.feed));
           return;
         }
         const { topic } = partition.entry.feed;
@@ -269,6 +269,28 @@ function collect(
   if (serde.schemas === undefined || start < 0) return;
   const id = serde.schemas.idOf(buffer, start, end);
   if (id >= 0 && !serde.schemas.isReady(id)) missing.add(id);
+}
+
+/**
+ * Makes ids ready. What is wrong with one id is left to `decode`, which refuses it record by record:
+ * the source's policy decides about the records that name it, and the others go on.
+ */
+async function prepareIds(serde: Serde<unknown>, ids: readonly number[]): Promise<void> {
+  try {
+    await serde.schemas?.prepare(ids);
+  } catch (cause) {
+    if (!(cause instanceof EscapementError) || cause.decision !== 'record') throw cause;
+    if (ids.length > 1) for (const id of ids) await prepareIds(serde, [id]);
+  }
+}
+
+/** The error with the input that met it. */
+function located(error: EscapementError, { topic, partition }: PartitionFeed): EscapementError {
+  return new EscapementError(error.code, `${topic}-${partition}: ${error.message}`, {
+    cause: error,
+    decision: error.decision,
+    at: { topic, partition, ...error.at },
+  });
 }
 
 /** True when the broker is known to hold records that were not fetched, or nothing is known yet. */

@@ -43,6 +43,61 @@ export function compactSchema(schema: string | AvroSchema): string {
   return JSON.stringify(typeof schema === 'string' ? parseSchema(schema) : schema);
 }
 
+/**
+ * One schema that stands by itself, from one that uses names defined in others: the first use of
+ * such a name becomes its definition. In normal form: it serves to read bytes.
+ */
+export function joinSchemas(text: string, referenced: readonly string[]): string {
+  const definitions = new Map<string, NormalType>();
+  for (const each of referenced) {
+    visitNamed(normalForm(parseSchema(each)), (type) => definitions.set(type.name!, type));
+  }
+  return JSON.stringify(withDefinitions(normalForm(parseSchema(text)), definitions, new Set()));
+}
+
+/** A node of a normal form that is neither a name nor a union. */
+interface NormalType {
+  readonly name?: string;
+  readonly items?: AvroSchema;
+  readonly values?: AvroSchema;
+  readonly fields?: readonly { readonly name: string; readonly type: AvroSchema }[];
+}
+
+function partsOf({ items, values, fields = [] }: NormalType): readonly AvroSchema[] {
+  return [items, values, ...fields.map(({ type }) => type)].filter((part) => part !== undefined);
+}
+
+function visitNamed(schema: AvroSchema, visit: (type: NormalType) => void): void {
+  if (typeof schema === 'string') return;
+  const node = schema as NormalType;
+  if (node.name !== undefined) visit(node);
+  for (const part of Array.isArray(schema) ? schema : partsOf(node)) visitNamed(part, visit);
+}
+
+function withDefinitions(
+  schema: AvroSchema,
+  definitions: ReadonlyMap<string, NormalType>,
+  defined: Set<string>,
+): AvroSchema {
+  const within = (part: AvroSchema) => withDefinitions(part, definitions, defined);
+  if (Array.isArray(schema)) return schema.map(within);
+  const found = typeof schema === 'string' ? definitions.get(schema) : (schema as NormalType);
+  if (found === undefined) return schema;
+  const { name, items, values, fields } = found;
+  if (name !== undefined) {
+    if (defined.has(name)) return name;
+    defined.add(name);
+  }
+  return {
+    ...found,
+    ...(items === undefined ? {} : { items: within(items) }),
+    ...(values === undefined ? {} : { values: within(values) }),
+    ...(fields === undefined
+      ? {}
+      : { fields: fields.map((field) => ({ ...field, type: within(field.type) })) }),
+  };
+}
+
 /** `meaning`: logical types and the defaults of fields are kept, for those who make up values. */
 type Kept = 'bytes' | 'meaning';
 

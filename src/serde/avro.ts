@@ -7,8 +7,9 @@
  *
  * I1. `decode` and `encode` are synchronous, allocate nothing besides the value and fail with
  *     `SERDE_FAILED`, `SCHEMA_UNKNOWN` or `SCHEMA_INCOMPATIBLE`, all of them record errors.
- * I2. An id is ready when its verdict is known, also a bad one; a registry that does not answer is
- *     no verdict: `prepare` rejects and nothing is decided about any record.
+ * I2. An id is ready when its verdict is known, also a bad one: a schema that cannot be had or used
+ *     fails the records that name it. A registry that does not answer is no verdict: `prepare`
+ *     rejects and nothing is decided about any record.
  * I3. "Not registered" is the one verdict that may change, so it is asked again after a while.
  * I4. A value uses up its bytes exactly.
  */
@@ -224,17 +225,24 @@ class ConfluentAvro<T> implements AvroSerde<T>, SchemaPreparation {
     try {
       text = await this.#registry.schemaById(id);
     } catch (error) {
-      if (!(error instanceof EscapementError) || error.code !== 'SCHEMA_UNKNOWN') throw error;
-      const before = this.#verdicts.get(id);
-      const waitMs =
-        before?.kind === 'unknown'
-          ? Math.min(before.waitMs * 2, UNKNOWN_LIMIT_MS)
-          : UNKNOWN_FIRST_MS;
-      const askAgainAt = this.#clock.now() + waitMs;
-      this.#verdicts.set(id, { kind: 'unknown', askAgainAt, waitMs });
+      this.#verdicts.set(id, this.#refused(id, error));
       return;
     }
     this.#verdicts.set(id, this.#judge(id, text));
+  }
+
+  /** What the registry's refusal means for the records that name the id; throws what is no verdict. */
+  #refused(id: number, error: unknown): Verdict {
+    if (!isUnknown(error)) {
+      if (error instanceof EscapementError && error.decision === 'record') {
+        return this.#unreadable(id, error);
+      }
+      throw error;
+    }
+    const before = this.#verdicts.get(id);
+    const waitMs =
+      before?.kind === 'unknown' ? Math.min(before.waitMs * 2, UNKNOWN_LIMIT_MS) : UNKNOWN_FIRST_MS;
+    return { kind: 'unknown', askAgainAt: this.#clock.now() + waitMs, waitMs };
   }
 
   #judge(id: number, text: string): Verdict {
@@ -244,15 +252,19 @@ class ConfluentAvro<T> implements AvroSerde<T>, SchemaPreparation {
       const reader = same ? this.#reader : resolve(this.#reader, writerType(schema, this.long));
       return { kind: 'readable', reader };
     } catch (cause) {
-      const reason = cause instanceof Error ? cause.message : String(cause);
-      // The record's policy decides: a poison record must not stop a topic that is well otherwise.
-      const error = new EscapementError(
-        'SCHEMA_INCOMPATIBLE',
-        `${this.name}: schema id ${id} cannot be read as the schema of the topology: ${reason}`,
-        { cause, decision: 'record' },
-      );
-      return { kind: 'unreadable', error };
+      return this.#unreadable(id, cause);
     }
+  }
+
+  /** The record's policy decides: a poison record must not stop a topic that is well otherwise. */
+  #unreadable(id: number, cause: unknown): Verdict {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    const error = new EscapementError(
+      'SCHEMA_INCOMPATIBLE',
+      `${this.name}: schema id ${id} cannot be read as the schema of the topology: ${reason}`,
+      { cause, decision: 'record' },
+    );
+    return { kind: 'unreadable', error };
   }
 
   writes(): { readonly subject: string; readonly schemaId: number } | null {

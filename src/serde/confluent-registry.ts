@@ -17,6 +17,12 @@ import type { SchemaRegistry } from '@kafkajs/confluent-schema-registry';
 import { bareError, EscapementError } from '../errors.ts';
 import { type Ports, systemPorts } from '../ports.ts';
 import { compactSchema } from './avro-schema.ts';
+import {
+  type PassedSchema,
+  PassedSchemas,
+  type SchemaVersion,
+  unusable,
+} from './passed-schemas.ts';
 import type { Registry } from './registry.ts';
 
 export interface ConfluentRegistryOptions {
@@ -59,7 +65,7 @@ class ConfluentRegistry implements Registry {
   readonly #auth: ConfluentRegistryOptions['auth'];
   readonly #deadlineMs: number;
   readonly #ports: Pick<Ports, 'timers' | 'random'>;
-  readonly #texts = new Map<number, string>();
+  readonly #passed = new PassedSchemas();
   /** A client does not ask for what it registered itself; what it reads must come from outside. */
   readonly #clients = new Map<'read' | 'register', Promise<Client>>();
 
@@ -79,19 +85,18 @@ class ConfluentRegistry implements Registry {
   }
 
   async schemaById(id: number): Promise<string> {
-    const known = this.#texts.get(id);
-    if (known !== undefined) return known;
-    await this.#call('read', `schema id ${id}`, async (client) => {
-      try {
-        await client.getSchema(id);
-      } catch (error) {
-        // The client parses what it gets and may refuse it; the text has come all the same.
-        if (!this.#texts.has(id)) throw error;
-      }
-    });
-    const text = this.#texts.get(id);
-    if (text === undefined) throw this.#notARegistry(`schema id ${id}`);
-    return text;
+    if (!this.#passed.has(id)) {
+      await this.#call('read', `schema id ${id}`, async (client) => {
+        try {
+          await client.getSchema(id);
+        } catch (error) {
+          // The client parses what it gets and may refuse it; the text has come all the same.
+          if (!this.#passed.has(id)) throw refusedSchema(id, error);
+        }
+      });
+    }
+    if (!this.#passed.has(id)) throw this.#notARegistry(`schema id ${id}`);
+    return this.#passed.textOf(id);
   }
 
   idOf(subject: string, schema: string): Promise<number> {
@@ -183,29 +188,18 @@ class ConfluentRegistry implements Registry {
     },
   });
 
-  /** Keeps the text of a schema that passes by; refuses answers that are no registry's. */
+  /** Keeps the schemas that pass by; refuses answers that are no registry's. */
   #keep(path: string, answer: Answer): void {
-    const body = answer.data() as {
-      readonly schema?: unknown;
-      readonly id?: unknown;
-      readonly references?: readonly unknown[];
-    } | null;
+    const body = answer.data() as Partial<
+      PassedSchema & SchemaVersion & { readonly id: unknown }
+    > | null;
     const id = /^\/schemas\/ids\/(\d+)$/.exec(path)?.[1];
-    if (id === undefined) {
-      if (typeof body?.id !== 'number' && typeof body?.schema !== 'string') {
-        throw this.#notARegistry(path);
-      }
+    if (typeof body?.schema !== 'string') {
+      if (id !== undefined || typeof body?.id !== 'number') throw this.#notARegistry(path);
       return;
     }
-    if (typeof body?.schema !== 'string') throw this.#notARegistry(path);
-    if (body.references !== undefined && body.references.length > 0) {
-      throw new EscapementError(
-        'SCHEMA_INCOMPATIBLE',
-        `schema id ${id} refers to other subjects, which is not supported: register it in one text`,
-        { decision: 'record' },
-      );
-    }
-    this.#texts.set(Number(id), body.schema);
+    if (id !== undefined) this.#passed.keepId(Number(id), body as PassedSchema);
+    else this.#passed.keepVersion(body as SchemaVersion, body as PassedSchema);
   }
 
   #asError(what: string, thrown: unknown): EscapementError {
@@ -270,4 +264,10 @@ class ConfluentRegistry implements Registry {
 
 function avroSchema(text: string): { readonly type: never; readonly schema: string } {
   return { type: 'AVRO' as never, schema: text };
+}
+
+/** A request that the registry calls wrong asked for an id, and a record brought the id. */
+function refusedSchema(id: number, error: unknown): unknown {
+  if (!(error instanceof EscapementError) || error.code !== 'OPTION_INVALID') return error;
+  return unusable(id, `the registry refuses it: ${error.message}`, error);
 }

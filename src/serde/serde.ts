@@ -28,8 +28,8 @@ export interface SchemaPreparation {
   /** True when records with this id can be decoded synchronously. */
   isReady(id: number): boolean;
   /**
-   * Makes ids ready; an id the registry does not know becomes a record error in `decode`. Rejects
-   * with `REGISTRY_UNAVAILABLE` (try again later) or a configuration error.
+   * Makes ids ready; an id whose schema is unknown or cannot be used becomes a record error in
+   * `decode`. Rejects with `REGISTRY_UNAVAILABLE` (try again later) or a configuration error.
    */
   prepare(ids: readonly number[]): Promise<void>;
   /** Looks up what writing needs, once at start; only for serdes that write. */

@@ -1,18 +1,33 @@
 /** Which record runs next, when a task waits, and what is made ready before a chunk is used. */
 import fc from 'fast-check';
-import { expect, test } from 'vitest';
-import { EscapementError, merge, type Serde, string, to, topology } from '../../src/index.ts';
+import { expect, test, vi } from 'vitest';
+import {
+  avro,
+  deadLetter,
+  EscapementError,
+  fail,
+  mapValues,
+  memoryRegistry,
+  merge,
+  retry,
+  type Serde,
+  skip,
+  string,
+  to,
+  topology,
+} from '../../src/index.ts';
 import { systemPorts } from '../../src/ports.ts';
+import type { RecordPolicy } from '../../src/topology/node.ts';
 import { asText, Bench, written } from './bench.ts';
 
 const text = string();
 
 /** A task over the topics `a`, `b` and `c`, or the first of them. */
-function merging(count: 1 | 2 | 3, value: Serde<string> = text) {
+function merging(count: 1 | 2 | 3, value: Serde<string> = text, onError: RecordPolicy = fail()) {
   const app = topology('merging');
   const [first, ...rest] = ['a', 'b', 'c']
     .slice(0, count)
-    .map((topic) => app.stream(topic, { key: text, value }));
+    .map((topic) => app.stream(topic, { key: text, value, onError }));
   rest
     .reduce((all, stream) => all.pipe(merge(stream)), first!)
     .pipe(to('out', { key: text, value: text }));
@@ -198,7 +213,93 @@ test('a registry that is configured wrongly stops the instance with its reason',
   const bench = new Bench(merging(1, serde)).put('a', [framed(1, 'x')]).work();
   const error = new EscapementError('OPTION_INVALID', 'no such registry');
   await serde.answer(error);
-  expect(bench.failures).toEqual([error]);
+  expect(bench.failures).toMatchObject([
+    { code: 'OPTION_INVALID', cause: error, at: { topic: 'a', partition: 0 } },
+  ]);
+});
+
+/** Strings in Avro's framing; of the ids 1 and 2 the registry refuses the second. */
+async function refusing() {
+  const registry = memoryRegistry();
+  await registry.register('s', '"string"');
+  return avro<string>({
+    subject: 's',
+    schema: '"string"',
+    registry: {
+      ...registry,
+      schemaById: async (id) => {
+        if (id === 1) return registry.schemaById(1);
+        throw new EscapementError('SCHEMA_INCOMPATIBLE', 'no use', { decision: 'record' });
+      },
+    },
+  });
+}
+
+function avroRow(id: number, value: string) {
+  return {
+    key: 'k',
+    value: Buffer.concat([Buffer.from([0, 0, 0, 0, id, 2 * value.length]), Buffer.from(value)]),
+  };
+}
+
+const UNUSABLE = [avroRow(1, 'x'), avroRow(2, 'y'), avroRow(1, 'z')];
+
+async function overUnusable(onError: RecordPolicy): Promise<Bench> {
+  const app = topology('unusable');
+  app.stream('a', { key: text, value: await refusing(), onError }).pipe(
+    mapValues((value) => value.toLowerCase()),
+    to('out', { key: text, value: text }),
+  );
+  const bench = new Bench(app, { partitions: { dead: 1 } }).put('a', UNUSABLE).work();
+  await vi.waitFor(() => expect(bench.wakes).toBeGreaterThan(0));
+  return bench;
+}
+
+test.each([
+  ['skip', skip()],
+  ['retry', retry(2, skip())],
+  ['dead-letter', deadLetter('dead')],
+] as const)(
+  'a schema that cannot be used fails the records that name it, by their policy (%s)',
+  async (kind, policy) => {
+    const bench = (await overUnusable(policy)).work();
+    const { step } = bench.seal()!;
+    expect(written(step, 'out').map(asText)).toEqual(['k=x', 'k=z']);
+    expect(step.offsets.partitions).toMatchObject([{ topic: 'a', offset: 3 }]);
+    const dead = written(step, 'dead');
+    expect(dead.map(({ value }) => value)).toEqual(
+      kind === 'dead-letter' ? [UNUSABLE[1]!.value] : [],
+    );
+    if (kind === 'dead-letter') {
+      const headers = dead[0]!.headers.map(({ key, value }) => [key, String(value)]);
+      expect(headers).toContainEqual(['escapement.error.code', 'RECORD_UNDECODABLE']);
+    }
+    expect(bench.failures).toEqual([]);
+  },
+);
+
+test('a schema that cannot be used stops under fail, with the coordinates of the record', async () => {
+  const bench = await overUnusable(fail());
+  expect(() => bench.work()).toThrowError(
+    expect.objectContaining({
+      code: 'RECORD_UNDECODABLE',
+      at: { task: 'a_0', topic: 'a', partition: 0, offset: 1 },
+    }),
+  );
+});
+
+test('a serde that refuses one id is asked for each by itself, and the records decide', async () => {
+  const serde = new Framed();
+  const bench = new Bench(merging(1, serde, skip()))
+    .put('a', [framed(1, 'x'), framed(2, 'y'), framed(1, 'z')])
+    .work();
+  const refusal = new EscapementError('SCHEMA_UNKNOWN', 'one of them');
+  await serde.answer(refusal);
+  await serde.answer();
+  await serde.answer(refusal);
+  expect(serde.asked).toEqual([[1, 2], [1], [2]]);
+  expect(bench.failures).toEqual([]);
+  expect(ran(bench.work())).toEqual(['k=x', 'k=z']);
 });
 
 test('a registry that answers after the task has ended stops nothing', async () => {

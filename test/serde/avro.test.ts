@@ -12,6 +12,7 @@ class Shelf implements Registry {
   readonly texts = new Map<number, string>();
   asked: number[] = [];
   down = false;
+  readonly refused = new Map<number, EscapementError>();
 
   put(schema: AvroSchema | string): number {
     const id = this.texts.size + 1;
@@ -21,6 +22,8 @@ class Shelf implements Registry {
   async schemaById(id: number): Promise<string> {
     this.asked.push(id);
     if (this.down) throw new EscapementError('REGISTRY_UNAVAILABLE', 'down');
+    const refusal = this.refused.get(id);
+    if (refusal !== undefined) throw refusal;
     const text = this.texts.get(id);
     if (text === undefined) throw new EscapementError('SCHEMA_UNKNOWN', `no ${id}`);
     return text;
@@ -580,6 +583,33 @@ describe('avro, preparation', () => {
     shelf.down = false;
     await serde.schemas.prepare([1]);
     expect(serde.decode(value(1), 0, 7)).toBe('a');
+  });
+
+  it('holds a refusal of one id against the records that name it, for ever', async () => {
+    const shelf = new Shelf();
+    shelf.put('"string"');
+    const refusal = new EscapementError('SCHEMA_INCOMPATIBLE', 'no use', { decision: 'record' });
+    shelf.refused.set(2, refusal);
+    const serde = serdeOver(shelf);
+    await serde.schemas.prepare([1, 2]);
+    expect(serde.decode(value(1), 0, 7)).toBe('a');
+    expect(() => serde.decode(value(2), 0, 7)).toThrow(
+      expect.objectContaining({ code: 'SCHEMA_INCOMPATIBLE', decision: 'record', cause: refusal }),
+    );
+    expect(serde.schemas.problemOf?.(2)).toMatchObject({ code: 'SCHEMA_INCOMPATIBLE' });
+    await serde.schemas.prepare([2]);
+    expect(shelf.asked).toEqual([1, 2]);
+  });
+
+  it('passes on a refusal that is not about the id', async () => {
+    const shelf = new Shelf();
+    shelf.refused.set(
+      1,
+      new EscapementError('REGISTRY_UNAVAILABLE', 'password', { decision: 'stop' }),
+    );
+    const { schemas } = serdeOver(shelf);
+    await expect(schemas.prepare([1])).rejects.toMatchObject({ decision: 'stop' });
+    expect(schemas.isReady(1)).toBe(false);
   });
 
   it('stops at the start when the schema is not registered, and can start later', async () => {

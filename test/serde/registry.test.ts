@@ -122,6 +122,107 @@ describe('confluentRegistry', () => {
     expect(await confluentRegistry({ host }).schemaById(3)).toBe(text);
   });
 
+  /** Answers each path with its body, everything else as unknown. */
+  const serving = (bodies: Readonly<Record<string, unknown>>): Promise<string> =>
+    answering((path) => {
+      const body = bodies[path.split('?')[0]!];
+      return body === undefined
+        ? { status: 404, body: '{"error_code":40402,"message":"Version not found here"}' }
+        : { status: 200, body: JSON.stringify(body) };
+    });
+  const version = (subject: string, schema: unknown, references: unknown[] = []) => ({
+    subject,
+    version: 1,
+    id: 9,
+    schema: JSON.stringify(schema),
+    references,
+  });
+  const refersTo = (name: string, subject: string) => ({ name, subject, version: 1 });
+
+  it('puts a schema together from the subjects that it refers to', async () => {
+    const color = { type: 'enum', name: 'Color', namespace: 'b', symbols: ['RED'] };
+    const paint = {
+      type: 'record',
+      name: 'Paint',
+      namespace: 'b',
+      fields: [{ name: 'color', type: 'Color' }],
+    };
+    const house = {
+      type: 'record',
+      name: 'House',
+      namespace: 'a',
+      fields: [
+        { name: 'door', type: 'b.Color' },
+        { name: 'walls', type: { type: 'array', items: ['null', 'b.Paint'] } },
+        { name: 'rooms', type: { type: 'map', values: 'House' } },
+      ],
+    };
+    const host = await serving({
+      '/schemas/ids/3': {
+        schema: JSON.stringify(house),
+        references: [refersTo('b.Paint', 'paint/value'), refersTo('b.Color', 'color')],
+      },
+      '/subjects/paint%2Fvalue/versions/1': version('paint/value', paint, [
+        refersTo('b.Color', 'color'),
+      ]),
+      '/subjects/color/versions/1': version('color', color),
+    });
+    const registry = confluentRegistry({ host });
+    const whole = JSON.parse(await registry.schemaById(3));
+    expect(whole).toEqual({
+      type: 'record',
+      name: 'a.House',
+      fields: [
+        { name: 'door', type: { type: 'enum', name: 'b.Color', symbols: ['RED'] } },
+        {
+          name: 'walls',
+          type: {
+            type: 'array',
+            items: [
+              'null',
+              { type: 'record', name: 'b.Paint', fields: [{ name: 'color', type: 'b.Color' }] },
+            ],
+          },
+        },
+        { name: 'rooms', type: { type: 'map', values: 'a.House' } },
+      ],
+    });
+    const asked = seen.length;
+    await registry.schemaById(3);
+    expect(seen).toHaveLength(asked);
+  });
+
+  it('says that a schema is unknown while what it refers to is', async () => {
+    const host = await serving({
+      '/schemas/ids/3': { schema, references: [refersTo('b.Color', 'gone')] },
+    });
+    const registry = confluentRegistry({ host });
+    for (let i = 0; i < 2; i += 1) {
+      await expect(registry.schemaById(3)).rejects.toMatchObject({
+        code: 'SCHEMA_UNKNOWN',
+        decision: 'record',
+      });
+    }
+  });
+
+  it('holds a schema that cannot be used against the records that name it', async () => {
+    const host = await answering((path) => {
+      if (path === '/schemas/ids/5') return { status: 422, body: '{"message":"bad id"}' };
+      const body = path.startsWith('/schemas/ids/6')
+        ? { schema: '{"type":"string"}', schemaType: 'JSON' }
+        : { subject: 'x', version: 1, schema: '{', references: [refersTo('X', 'x')] };
+      return { status: 200, body: JSON.stringify(body) };
+    });
+    const registry = confluentRegistry({ host });
+    for (const id of [5, 6, 7]) {
+      await expect(registry.schemaById(id)).rejects.toMatchObject({
+        code: 'SCHEMA_INCOMPATIBLE',
+        decision: 'record',
+        message: expect.stringContaining(`schema id ${id}`),
+      });
+    }
+  });
+
   it('asks for a schema once', async () => {
     const host = await answering(() => ({ status: 200, body: JSON.stringify({ schema }) }));
     const registry = confluentRegistry({ host });
