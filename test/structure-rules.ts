@@ -151,7 +151,10 @@ const ROOMS: readonly Room[] = [
   {
     place: 'src/simulation',
     // Of serdes their contract alone: inputs are written and results are shown by a topology's own.
-    imports: ['src/broker', 'src/runtime', 'src/topology', 'src/serde/serde.ts', KAFKA],
+    imports: [
+      ...['src/broker', 'src/runtime', 'src/topology', KAFKA],
+      ...['src/serde/serde.ts', 'src/serde/encode-buffer.ts'],
+    ],
     except: [KAFKAJS],
   },
   // Drives tasks of the runtime without a broker.

@@ -1,5 +1,6 @@
 /** A topology whose serdes read back what they write, and say when it is something else. */
 import { inspect } from 'node:util';
+import { isWhole } from '../serde/encode-buffer.ts';
 import type { Serde } from '../serde/serde.ts';
 import { isSame } from '../testing/same-value.ts';
 import type { Topology } from '../topology/node.ts';
@@ -28,7 +29,7 @@ function watchedSerde(serde: Serde<unknown>, report: (what: string) => void): Se
     decode: (buffer, start, end) => serde.decode(buffer, start, end),
     encode(value, buffer, at) {
       const end = serde.encode(value, buffer, at);
-      if (end < 0) return end;
+      if (!isWhole(end, buffer)) return end;
       try {
         const read = serde.decode(buffer, at, end);
         if (!isSame(value, read)) {

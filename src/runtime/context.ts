@@ -5,7 +5,6 @@
  * asynchronous: stores are touched in synchronous framework code alone.
  */
 import type { Header } from '../kafka/records/headers.ts';
-import type { Serde } from '../serde/serde.ts';
 import type { KeyValueStore } from '../state/key-value-store.ts';
 import type { WindowStore } from '../state/window-store.ts';
 import type { AnyRec } from '../topology/node.ts';
@@ -51,19 +50,5 @@ export class TaskContext {
   constructor(partition: number, effects: Effects) {
     this.partition = partition;
     this.effects = effects;
-  }
-}
-
-/** A growing buffer to encode one key or value into; its content is valid until the next encode. */
-export class EncodeBuffer {
-  buffer = Buffer.allocUnsafe(512);
-
-  /** Encodes at the start and returns the end. */
-  encode<T>(serde: Serde<T>, value: T): number {
-    for (;;) {
-      const end = serde.encode(value, this.buffer, 0);
-      if (end >= 0) return end;
-      this.buffer = Buffer.allocUnsafe(Math.max(this.buffer.length * 2, this.buffer.length - end));
-    }
   }
 }

@@ -1,5 +1,6 @@
 /**
- * How keys and values become bytes: the contract that every serde keeps.
+ * How keys and values become bytes: the contract that every serde keeps. `serde()` of `custom.ts`
+ * makes one of two functions over whole byte arrays; this is the way in place, without a copy.
  *
  * `prepare` may be asynchronous and runs before a batch; `decode` and `encode` are synchronous and
  * run per record.
@@ -13,7 +14,8 @@ export interface Serde<T> {
   decode(buffer: Buffer, start: number, end: number): T;
   /**
    * Writes the value at `at` and returns the position after it, or minus the number of missing
-   * bytes when it does not fit (nothing is to be relied on then). Throws `SERDE_FAILED`.
+   * bytes when it does not fit (nothing is to be relied on then; it is called again with more room).
+   * `Buffer.write` is no help: it cuts off what does not fit. Throws `SERDE_FAILED`.
    */
   encode(value: T, buffer: Buffer, at: number): number;
   /** Present when values carry a schema id: what must be prepared before a batch is decoded. */

@@ -6,6 +6,7 @@
  * Changelogs: the last value of each key.
  */
 import { inspect } from 'node:util';
+import { encodedBytes } from '../serde/encode-buffer.ts';
 import type { Serde } from '../serde/serde.ts';
 import type { Topology } from '../topology/node.ts';
 import type { CommittedRecord } from './oracle/committed-log.ts';
@@ -95,8 +96,7 @@ const INSPECTED = {
 function decodedText(serde: Serde<unknown>, bytes: Buffer): string | null {
   try {
     const value = serde.decode(bytes, 0, bytes.length);
-    const again = Buffer.alloc(bytes.length);
-    if (serde.encode(value, again, 0) !== bytes.length || !again.equals(bytes)) return null;
+    if (!encodedBytes(serde, value).equals(bytes)) return null;
     return inspect(value, INSPECTED);
   } catch {
     return null;

@@ -10,6 +10,7 @@
 import { EscapementError } from '../errors.ts';
 import { murmur2, partitionOf } from '../kafka/records/murmur2.ts';
 import { startSerdes } from '../runtime/application-plan.ts';
+import { encodedBytes } from '../serde/encode-buffer.ts';
 import type { Serde } from '../serde/serde.ts';
 import type { SinkNode, SourceNode, Topology } from '../topology/node.ts';
 import { type Reader, type Rows, readerOf, rowDifferences, rowsOf } from './committed-rows.ts';
@@ -285,15 +286,8 @@ async function inputBytes(
   return bytesOf(serde, part);
 }
 
-const FIRST_BYTES = 256;
-
 function bytesOf(serde: Serde<unknown>, value: unknown): Buffer | null {
-  if (value === null) return null;
-  for (let buffer = Buffer.alloc(FIRST_BYTES); ; ) {
-    const end = serde.encode(value, buffer, 0);
-    if (end >= 0) return buffer.subarray(0, end);
-    buffer = Buffer.alloc(Math.max(buffer.length * 2, buffer.length - end));
-  }
+  return value === null ? null : encodedBytes(serde, value);
 }
 
 /** Of every output and every changelog. */

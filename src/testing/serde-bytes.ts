@@ -1,6 +1,7 @@
 /** Values as a test writes and reads them, through serdes that may need a registry. */
 import { EscapementError } from '../errors.ts';
 import { murmur2, partitionOf } from '../kafka/records/murmur2.ts';
+import { encodedBytes } from '../serde/encode-buffer.ts';
 import type { Serde } from '../serde/serde.ts';
 
 export interface TopicSerdes<K, V> {
@@ -8,16 +9,8 @@ export interface TopicSerdes<K, V> {
   readonly value: Serde<V>;
 }
 
-const FIRST_BYTES = 256;
-
 export function encoded<T>(serde: Serde<T>, value: T | null): Buffer | null {
-  if (value === null) return null;
-  let buffer = Buffer.alloc(FIRST_BYTES);
-  for (;;) {
-    const end = serde.encode(value, buffer, 0);
-    if (end >= 0) return Buffer.from(buffer.subarray(0, end));
-    buffer = Buffer.alloc(Math.max(buffer.length * 2, buffer.length - end));
-  }
+  return value === null ? null : encodedBytes(serde, value);
 }
 
 /** The partition that producers choose for an encoded key; 0 for none. */

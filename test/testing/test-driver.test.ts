@@ -1,6 +1,7 @@
 /** The driver of users' unit tests: production tasks, the test's time, no broker. */
 import { expect, test } from 'vitest';
 import {
+  aggregate,
   count,
   flatMapValues,
   long,
@@ -8,6 +9,7 @@ import {
   mapValues,
   merge,
   repartition,
+  type Serde,
   selectKey,
   skip,
   string,
@@ -50,6 +52,40 @@ test('words of many partitions meet in one count, whatever is committed when', a
   const latest = new Map(counts.readKeyValues());
   expect(latest.get('to')).toBe(12);
   expect(latest.get('3')).toBe(3);
+  await driver.close();
+});
+
+/** What one writes first, against the contract of `encode`: `write` cuts off what does not fit. */
+function cuttingJson<T>(): Serde<T> {
+  return {
+    name: 'cutting',
+    encode: (value, buffer, at) => at + buffer.write(JSON.stringify(value), at),
+    decode: (buffer, start, end) => JSON.parse(buffer.toString('utf8', start, end)) as T,
+  };
+}
+
+test('large values of a serde that would cut them off are whole in every topic and store', async () => {
+  const pair = { key: cuttingJson<string>(), value: cuttingJson<string>() };
+  const driver = await TestDriver.start({
+    topology: () => {
+      const app = topology('large');
+      app.stream('in', pair).pipe(
+        selectKey(({ value }) => value),
+        repartition({ name: 'by-value', ...pair }),
+        aggregate({ name: 'last', init: () => '', add: (_, value) => `${value}!`, ...pair }),
+        to('out', pair),
+      );
+      return app;
+    },
+  });
+  const [input, output] = [driver.input('in', pair), driver.output('out', pair)];
+  const store = driver.keyValueStore('last', pair);
+  // 4 bytes a character, so the cut is up to 3 bytes before the end of the room.
+  for (const value of ['x'.repeat(200_000), `a${'😀'.repeat(127)}`, 'x'.repeat(508)]) {
+    input.pipe('k', value);
+    expect(output.readKeyValues()).toEqual([[value, `${value}!`]]);
+    expect(store.get(value)).toBe(`${value}!`);
+  }
   await driver.close();
 });
 

@@ -3,9 +3,9 @@
  * the changelog. A key that came as bytes under the same serde is never encoded again.
  */
 import { murmur2 } from '../../kafka/records/murmur2.ts';
+import { EncodeBuffer } from '../../serde/encode-buffer.ts';
 import type { Serde } from '../../serde/serde.ts';
 import type { AnyRec } from '../../topology/node.ts';
-import { EncodeBuffer } from '../context.ts';
 
 export class EncodedKey {
   readonly #serde: Serde<unknown>;

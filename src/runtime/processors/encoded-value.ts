@@ -1,7 +1,7 @@
 /** The bytes of a record's value; a value that came as bytes under the same serde passes through. */
+import { EncodeBuffer } from '../../serde/encode-buffer.ts';
 import type { Serde } from '../../serde/serde.ts';
 import type { AnyRec } from '../../topology/node.ts';
-import { EncodeBuffer } from '../context.ts';
 
 export class EncodedValue {
   readonly #serde: Serde<unknown>;
