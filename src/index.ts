@@ -33,6 +33,8 @@ export type { InstanceState, RuntimeListener } from './runtime/listener.ts';
 export { type AvroOptions, type AvroSerde, avro } from './serde/avro.ts';
 export { bytes } from './serde/bytes.ts';
 export { type ConfluentRegistryOptions, confluentRegistry } from './serde/confluent-registry.ts';
+export { type SerdeOptions, serde } from './serde/custom.ts';
+export { json } from './serde/json.ts';
 export { bigintLong, long } from './serde/long.ts';
 export { type MemoryRegistry, memoryRegistry } from './serde/memory-registry.ts';
 export type { Registry } from './serde/registry.ts';

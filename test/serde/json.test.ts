@@ -1,0 +1,74 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { encodedBytes } from '../../src/serde/encode-buffer.ts';
+import { json } from '../../src/serde/json.ts';
+
+const serde = json<unknown>();
+
+function decoded(text: string | Buffer): unknown {
+  const bytes = Buffer.from(text as string);
+  const around = Buffer.concat([Buffer.from('{'), bytes, Buffer.from('}')]);
+  return serde.decode(around, 1, 1 + bytes.length);
+}
+
+function failure(run: () => unknown): string {
+  let message = '';
+  expect(() => {
+    try {
+      run();
+    } catch (error) {
+      message = (error as Error).message;
+      throw error;
+    }
+  }).toThrow(expect.objectContaining({ code: 'SERDE_FAILED', decision: 'record' }));
+  return message;
+}
+
+test('every JSON value but null is read as it was written, as the text of JSON.stringify', () => {
+  fc.assert(
+    fc.property(fc.jsonValue({ maxDepth: 3 }), (value) => {
+      fc.pre(value !== null);
+      const bytes = encodedBytes(serde, value);
+      expect(bytes.toString()).toBe(JSON.stringify(value));
+      expect(decoded(bytes)).toEqual(JSON.parse(JSON.stringify(value)));
+    }),
+  );
+  expect(decoded(encodedBytes(serde, 'x'.repeat(200_000)))).toHaveLength(200_000);
+  expect(decoded(encodedBytes(serde, '\ud800'))).toBe('\ud800');
+});
+
+test('a value without JSON is refused', () => {
+  const circle: unknown[] = [];
+  circle.push(circle);
+  const values = [
+    undefined,
+    () => 1,
+    Symbol('s'),
+    Number.NaN,
+    Number.POSITIVE_INFINITY,
+    5n,
+    circle,
+  ];
+  for (const value of [...values, { deep: [1n] }, new Date(Number.NaN)]) {
+    expect(failure(() => encodedBytes(serde, value))).toMatch(/^json\(\): the value (is|has)/);
+  }
+  expect(failure(() => encodedBytes(serde, undefined))).toContain('of type undefined');
+  expect(failure(() => encodedBytes(serde, Number.NaN))).toContain('NaN');
+});
+
+test('what is not JSON is refused, and no word of the record is repeated', () => {
+  for (const text of [
+    '',
+    '{',
+    '{"a":secret}',
+    "'secret'",
+    '\ufeff{}',
+    '{}secret',
+    'null',
+    'secret',
+  ]) {
+    expect(failure(() => decoded(text))).not.toContain('secret');
+  }
+  expect(failure(() => decoded('[1, secret]'))).toMatch(/^json\(\): 11 bytes are not JSON/);
+  expect(failure(() => decoded(Buffer.from([0x22, 0xff, 0x22])))).toContain('UTF-8');
+});
