@@ -14,6 +14,7 @@ import { deleteRecords } from '../kafka/admin/topics.ts';
 import type { Cluster } from '../kafka/cluster/cluster.ts';
 import { Fetcher } from '../kafka/fetch/fetcher.ts';
 import { GroupMember } from '../kafka/group/member.ts';
+import type { TopicPartition } from '../kafka/topic-partition.ts';
 import type { Ports, Timer } from '../ports.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics, MetricsSnapshot } from '../telemetry/metrics.ts';
@@ -109,7 +110,14 @@ export class Instance {
 
   metrics(): MetricsSnapshot {
     const { metrics } = this.#parts;
+    const lives = [...this.#tasks.values()];
     metrics.get('tasks.running').value = this.runningTasks.length;
+    const lags = lives.flatMap((life) => life.lags());
+    metrics.get('records.lag').show(lags.map((each) => [nameOf(each), each.lag]));
+    const restoring = lives.flatMap((life) => life.restoring());
+    metrics
+      .get('restore.remaining')
+      .show(restoring.map((each) => [nameOf(each), Math.max(0, each.to - each.position)]));
     return metrics.snapshot();
   }
 
@@ -313,4 +321,8 @@ export class Instance {
       log.warn({ reason: String(cause) }, 'purging repartition topics failed');
     }
   }
+}
+
+function nameOf({ topic, partition }: TopicPartition): string {
+  return `${topic}-${partition}`;
 }

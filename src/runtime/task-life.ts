@@ -15,6 +15,7 @@ import { isOutOfRange } from '../kafka/fetch/partition-feed.ts';
 import { TransactionalSession } from '../kafka/producer/session.ts';
 import type { TopicPartition } from '../kafka/topic-partition.ts';
 import type { Ports } from '../ports.ts';
+import type { Restoring } from '../state/staged.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { decide } from '../transaction/decide.ts';
@@ -65,6 +66,8 @@ export class TaskLife {
   readonly #stepIds: StepIds;
   #state: LifeState = 'assigning';
   #task: Task | null = null;
+  /** Of the assignment under way, then of the task. */
+  #stores: TaskStores | null = null;
   #finishing: Promise<void> | null = null;
   #fencedInARow = 0;
   #commitsAtFence = -1;
@@ -134,6 +137,16 @@ export class TaskLife {
     const task = this.#task;
     if (task === null) return [];
     return task.plan.inputs.map((input, i) => ({ ...input, offset: task.positions[i]! }));
+  }
+
+  /** How far the inputs are behind; nothing while the task is not there. */
+  lags(): ReturnType<Task['lags']> {
+    return this.#task?.lags() ?? [];
+  }
+
+  /** Restores under way. */
+  restoring(): readonly Restoring[] {
+    return this.#stores?.restoring() ?? [];
   }
 
   /**
@@ -361,20 +374,34 @@ export class TaskLife {
     return false;
   }
 
+  /** The application's listener, with the records of each restore counted. */
+  #countingRestores(): RuntimeListener {
+    const { listener, metrics } = this.#parts;
+    return {
+      ...listener,
+      restoreEnded: (event) => {
+        metrics.get('restore.records').add(event.restored);
+        listener.restoreEnded?.(event);
+      },
+    };
+  }
+
   #assignmentParts(): AssignmentParts {
-    const { plan, group, cluster, options, ports, listener } = this.#parts;
+    const { plan, group, cluster, options, ports } = this.#parts;
     const subTopology = plan.subTopologyOf(this.id);
+    const stores = new TaskStores(subTopology);
+    this.#stores = stores;
     return {
       plan: plan.task(this.id),
       subTopology,
-      stores: new TaskStores(subTopology),
+      stores,
       session: this.#session,
       stepIds: this.#stepIds,
       group,
       cluster,
       options,
       ports,
-      listener,
+      listener: this.#countingRestores(),
     };
   }
 }

@@ -4,7 +4,7 @@
  */
 import type { Options } from '../config/options.ts';
 import { type EscapementError, invariant } from '../errors.ts';
-import type { Fetcher } from '../kafka/fetch/fetcher.ts';
+import type { Fetcher, PartitionFeed } from '../kafka/fetch/fetcher.ts';
 import type { Ports } from '../ports.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { SegmentNode, TopologyNode } from '../topology/node.ts';
@@ -28,6 +28,8 @@ export interface TaskRun {
   readonly queue: RecordQueue;
   readonly scope: StepScope;
   readonly progress: Progress;
+  /** One per input of the plan. */
+  readonly feeds: readonly PartitionFeed[];
   /** With nothing under way, the progress passes what holds no records behind the last one. */
   catchUp(): void;
   /** Removes the feeds and drops unreleased slots. */
@@ -103,6 +105,7 @@ export function beginRun(run: TaskRunOptions): TaskRun {
     queue,
     scope,
     progress,
+    feeds,
     catchUp() {
       if (execution.unreleased > 0) return;
       for (let i = 0; i < passed.length; i += 1) progress.skipTo(i, passed[i]!);

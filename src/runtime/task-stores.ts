@@ -1,6 +1,6 @@
 /** The stores of one task: made from the sub-topology's nodes, staged and settled together. */
 import { KeyValueStore } from '../state/key-value-store.ts';
-import type { Staged } from '../state/staged.ts';
+import type { Restoring, Staged } from '../state/staged.ts';
 import { WindowStore } from '../state/window-store.ts';
 import type { WindowedAggregateNode } from '../topology/node.ts';
 import { isStateful } from '../topology/sub-topologies.ts';
@@ -36,6 +36,12 @@ export class TaskStores {
     this.byStage = byStage;
     this.all = byStage.flat();
     this.#windowNodes = windowNodes;
+  }
+
+  /** The restores under way. */
+  restoring(): readonly Restoring[] {
+    const stores = [...this.keyValue.values(), ...this.window.values()];
+    return stores.flatMap(({ restoring }) => restoring ?? []);
   }
 
   /** Slots up to this one are released: they are never undone alone. */

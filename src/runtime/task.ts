@@ -13,6 +13,7 @@
 import type { Options } from '../config/options.ts';
 import { asEscapementError, type EscapementError, invariant } from '../errors.ts';
 import type { TransactionalSession } from '../kafka/producer/session.ts';
+import type { TopicPartition } from '../kafka/topic-partition.ts';
 import type { Clock } from '../ports.ts';
 import type { Metric } from '../telemetry/metrics.ts';
 import { encodeMetadata, type StepIds } from '../transaction/step-id.ts';
@@ -75,6 +76,18 @@ export class Task {
   /** Offsets of the next records that are not done, one per input. */
   get positions(): readonly number[] {
     return this.#run.progress.offsets;
+  }
+
+  /**
+   * Records of each input up to the last stable offset, as of the last answer of its broker, that no
+   * commit covers; nothing of an input before the first answer.
+   */
+  lags(): readonly (TopicPartition & { readonly lag: number })[] {
+    return this.#run.feeds.flatMap(({ topic, partition, lastStableOffset }, i) => {
+      if (lastStableOffset < 0) return [];
+      // A commit may be ahead of the answer that was under way meanwhile.
+      return { topic, partition, lag: Math.max(0, lastStableOffset - this.#committed.offsets[i]!) };
+    });
   }
 
   get failure(): EscapementError | null {

@@ -10,7 +10,7 @@
 import { invariant } from '../errors.ts';
 import { FlatTable } from './flat-table.ts';
 import { committedRows, stagedRows } from './rows.ts';
-import type { Row, Staged, View } from './staged.ts';
+import type { Restoring, Row, Staged, View } from './staged.ts';
 import { Staging } from './staging.ts';
 import { ABSENT, BLOCK } from './undo-log.ts';
 
@@ -22,6 +22,8 @@ export class KeyValueStore implements Staged {
   valueStart = 0;
   valueEnd = 0;
   timestamp = 0;
+  /** The restore under way. */
+  restoring: Restoring | null = null;
 
   readonly #table = new FlatTable();
   readonly #staging = new Staging({ table: () => this.#table, tables: () => [this.#table] });

@@ -15,6 +15,7 @@ import type { FetchedRecords } from '../kafka/records/parse-fetched.ts';
 import { RecordCursor } from '../kafka/records/record-cursor.ts';
 import { WINDOW_TRAILER_BYTES, windowSequenceOf, windowStartOf } from './changelog.ts';
 import type { KeyValueStore } from './key-value-store.ts';
+import type { Restoring } from './staged.ts';
 import { WindowStore } from './window-store.ts';
 
 export interface RestoreSpec {
@@ -51,25 +52,42 @@ export async function restoreFrom(
   const { store, topic, partition, from, to } = spec;
   store.assertRestorable();
   if (from >= to) return { restored: 0, position: from };
+  const restoring: Restoring = { topic, partition, position: from, to };
+  store.restoring = restoring;
+  try {
+    const restored = await applyChunks(spec, chunks, restoring);
+    const { position } = restoring;
+    invariant(position >= to, 'a changelog ended before its end offset', {
+      topic,
+      partition,
+      position,
+      to,
+    });
+    return { restored, position: to };
+  } finally {
+    store.restoring = null;
+  }
+}
+
+/** Returns the records applied; the position is moved with each chunk. */
+async function applyChunks(
+  spec: RestoreSpec,
+  chunks: AsyncIterable<FetchedRecords>,
+  restoring: Restoring,
+): Promise<number> {
+  const { store, to } = spec;
   const cursor = new RecordCursor();
   let restored = 0;
-  let position = from;
   for await (const chunk of chunks) {
     cursor.load(chunk);
     restored +=
       store instanceof WindowStore
         ? restoreWindows(spec, store, cursor)
         : restoreKeyValues(spec, store, cursor);
-    position = chunk.nextOffset;
-    if (position >= to) break;
+    restoring.position = chunk.nextOffset;
+    if (chunk.nextOffset >= to) break;
   }
-  invariant(position >= to, 'a changelog ended before its end offset', {
-    topic,
-    partition,
-    position,
-    to,
-  });
-  return { restored, position: to };
+  return restored;
 }
 
 function restoreKeyValues(spec: RestoreSpec, store: KeyValueStore, cursor: RecordCursor): number {

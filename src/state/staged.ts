@@ -30,6 +30,16 @@ export interface Staged {
   aborted(): void;
 }
 
+/** How far the restore of a store has come in its changelog partition. */
+export interface Restoring {
+  readonly topic: string;
+  readonly partition: number;
+  /** Next offset to apply. */
+  position: number;
+  /** The changelog's end. */
+  readonly to: number;
+}
+
 /** What a read shows: everything written, or only what is committed. */
 export type View = 'staged' | 'committed';
 

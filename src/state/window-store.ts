@@ -11,7 +11,7 @@
 import { invariant } from '../errors.ts';
 import { FlatTable } from './flat-table.ts';
 import { committedRows, stagedRows } from './rows.ts';
-import type { Staged, View, WindowRow } from './staged.ts';
+import type { Restoring, Staged, View, WindowRow } from './staged.ts';
 import { Staging } from './staging.ts';
 import { ABSENT, BLOCK } from './undo-log.ts';
 
@@ -31,6 +31,8 @@ export class WindowStore implements Staged {
   valueStart = 0;
   valueEnd = 0;
   timestamp = 0;
+  /** The restore under way. */
+  restoring: Restoring | null = null;
 
   readonly #segments = new Map<number, Segment>();
   readonly #byTarget = new Map<number, Segment>();

@@ -3,7 +3,7 @@
  *
  * Owned by `run`, which hands it to the cluster and the instance. Whoever counts holds the `Metric`
  * and adds to a field of it, so that counting costs what an addition costs; nothing is computed
- * before `snapshot` is called.
+ * before `snapshot` is called. Gauges of what is known elsewhere are set as they are read.
  *
  * I1. Counters never go back while the instance lives; gauges say what is now.
  */
@@ -11,7 +11,7 @@
 interface Definition {
   readonly kind: 'counter' | 'gauge';
   /** What its value is split by; `null`: one number. */
-  readonly by: 'api' | 'decision' | null;
+  readonly by: 'api' | 'decision' | 'partition' | null;
   readonly unit: string;
   readonly meaning: string;
 }
@@ -85,6 +85,13 @@ export const METRICS = {
     unit: 'records',
     meaning: 'Input records that were processed; a record that runs again counts again.',
   },
+  'records.lag': {
+    kind: 'gauge',
+    by: 'partition',
+    unit: 'records',
+    meaning:
+      'Of each input of a running task: records up to the last stable offset that no commit covers.',
+  },
   'records.written': {
     kind: 'counter',
     by: null,
@@ -121,6 +128,18 @@ export const METRICS = {
     unit: 'ms',
     meaning: 'How long it stood still, all stalls together.',
   },
+  'restore.records': {
+    kind: 'counter',
+    by: null,
+    unit: 'records',
+    meaning: 'Records read from changelogs by restores that are through.',
+  },
+  'restore.remaining': {
+    kind: 'gauge',
+    by: 'partition',
+    unit: 'records',
+    meaning: 'Of each changelog that is being restored: records before its end.',
+  },
   'tasks.running': {
     kind: 'gauge',
     by: null,
@@ -154,6 +173,12 @@ export class Metric {
       this.#labels.set(label, part);
     }
     return part;
+  }
+
+  /** The parts of a gauge as they are now: whatever is not among them is gone. */
+  show(parts: Iterable<readonly [label: string, value: number]>): void {
+    this.#labels.clear();
+    for (const [label, value] of parts) this.of(label).value = value;
   }
 
   parts(): Readonly<Record<string, number>> {

@@ -56,6 +56,30 @@ function spec(store: KeyValueStore | WindowStore, from: number, to: number): Res
 }
 
 describe('restore', () => {
+  it.each([new KeyValueStore(), new WindowStore()])(
+    'tells how far it has come, chunk by chunk, until it is through',
+    async (store) => {
+      const seen: unknown[] = [];
+      const row = (n: number) =>
+        store instanceof WindowStore ? windowWrite('k', n, 'v') : write('k', `${n}`);
+      const chunks = async function* () {
+        seen.push({ ...store.restoring });
+        yield chunk(2, [row(0), row(1)]);
+        seen.push({ ...store.restoring });
+        yield chunk(4, [row(2), row(3)]);
+      };
+      await restoreFrom(spec(store, 2, 6), chunks());
+      const at = { topic: 'app-store-changelog', partition: 2, to: 6 };
+      expect(seen).toEqual([
+        { ...at, position: 2 },
+        { ...at, position: 4 },
+      ]);
+      expect(store.restoring).toBeNull();
+      await expect(restoreFrom(spec(store, 6, 9), all([]))).rejects.toThrow();
+      expect(store.restoring).toBeNull();
+    },
+  );
+
   it('leaves the last value of each key, with its time, and nothing of deleted ones', async () => {
     const store = new KeyValueStore();
     const chunks = [

@@ -15,6 +15,17 @@ test('a snapshot has every metric, and what was counted after it does not change
   expect(metrics.snapshot()['requests.sent']).toEqual({ Produce: 4, EndTxn: 1 });
 });
 
+test('a gauge that is split shows the parts of now, and none that are gone', () => {
+  const metrics = new Metrics();
+  const lag = metrics.get('records.lag');
+  lag.show([
+    ['in-0', 3],
+    ['in-1', 4],
+  ]);
+  lag.show([['in-1', 0]]);
+  expect(metrics.snapshot()['records.lag']).toEqual({ 'in-1': 0 });
+});
+
 test('a metric that is split is an object of numbers, every other one a number', () => {
   const snapshot = new Metrics().snapshot();
   for (const name of Object.keys(METRICS) as MetricName[]) {
