@@ -123,7 +123,7 @@ export const ERRORS = {
   RECORD_UNDECODABLE: {
     meaning: 'The key or value of a record could not be decoded.',
     decision: 'record',
-    mend: 'Fix the producer, or set `onError` of the source to skip or dead-letter.',
+    mend: 'Fix the producer, or set `onError` of the stream or repartition named to skip or dead-letter.',
   },
   RECORD_FAILED: {
     meaning: 'User code threw while processing a record.',
@@ -143,7 +143,7 @@ export const ERRORS = {
   TIMESTAMP_INVALID: {
     meaning: 'A record has a negative or unusable timestamp.',
     decision: 'record',
-    mend: 'Give the source a `timestamp` extractor, or set its `onError`.',
+    mend: 'Give the stream a `timestamp` extractor, or set its `onError`.',
   },
   SERDE_FAILED: {
     meaning: 'A value could not be written as bytes, or its bytes could not be read.',

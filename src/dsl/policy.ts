@@ -1,4 +1,4 @@
-/** What happens to a record that fails: the choices for `onError` of a stream. */
+/** What happens to a record that fails: the choices for `onError` of a stream or repartition. */
 import type { RecordPolicy } from '../topology/node.ts';
 
 /** The default: the task stops before its commit and names the record. */

@@ -14,7 +14,10 @@ export interface StreamOptions<K, V> {
   readonly value: Serde<V>;
   /** Event time in epoch milliseconds, 0 or more. Default: the record's timestamp. */
   readonly timestamp?: (record: Rec<K, V, Keyed>) => number;
-  /** What happens to a record that fails anywhere below. Default: `fail()`. */
+  /**
+   * What happens to a record that fails anywhere below. Default: `fail()`. Behind a `repartition`
+   * without `onError` it holds as well, if all streams above that have the same one.
+   */
   readonly onError?: RecordPolicy;
   /**
    * `drop` (default): a record with a null value only advances stream time. `keep`: it is passed

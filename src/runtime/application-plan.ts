@@ -114,8 +114,8 @@ export function topicsOfUser(topology: Topology): ReadonlySet<string> {
   const names = new Set<string>();
   for (const node of topology.nodes) {
     if (node.kind === 'sink') names.add(node.topic);
-    if (node.kind !== 'source' || node.repartition !== null) continue;
-    names.add(node.topic);
+    if (node.kind !== 'source') continue;
+    if (node.repartition === null) names.add(node.topic);
     for (const topic of deadLetterTopics(node.onError)) names.add(topic);
   }
   return names;

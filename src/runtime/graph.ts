@@ -173,9 +173,10 @@ export function compileGraph(options: GraphOptions): Graph {
         return sinkProcess(context, options.outputTopic(node), node.key, node.value);
       case 'repartition': {
         const write = sinkProcess(context, options.outputTopic(node), node.key, node.value);
-        // Behind the topic there is no source of the user, and so no policy but to fail.
+        // Nothing behind the topic that keeps state takes a record without a key: refused here, it
+        // is the input record that fails, which its owner can find.
         return (record) => {
-          if (hasNullKey(record)) refuseNullKey(node.id, record);
+          if (hasNullKey(record)) refuseNullKey(node);
           write(record);
         };
       }

@@ -8,6 +8,7 @@ import { EscapementError } from '../errors.ts';
 import type { Header } from '../kafka/records/headers.ts';
 import { murmur2, partitionOf } from '../kafka/records/murmur2.ts';
 import type { Log } from '../telemetry/log.ts';
+import { calledBy } from '../topology/check.ts';
 import type { AnyRec, RecordPolicy, SourceNode } from '../topology/node.ts';
 import type { OutputTopic } from '../transaction/scope.ts';
 import type { Effects } from './context.ts';
@@ -126,9 +127,15 @@ const UNDECODABLE: ReadonlySet<string> = new Set([
   'SCHEMA_INCOMPATIBLE',
 ]);
 
+/** An input record, with the source whose policy it follows. */
+interface Failed {
+  readonly record: AnyRec;
+  readonly source: SourceNode;
+}
+
 /** Wraps what a record's processing threw, once, with the record's coordinates. */
-export function recordError(cause: unknown, task: string, record: AnyRec): EscapementError {
-  const { topic, partition, offset } = record.meta;
+export function recordError(cause: unknown, task: string, failed: Failed): EscapementError {
+  const { topic, partition, offset } = failed.record.meta;
   const at = { task, topic, partition, offset };
   const place = `${topic}-${partition}@${offset}`;
   if (cause instanceof EscapementError && cause.decision === 'stop') return cause;
@@ -137,11 +144,19 @@ export function recordError(cause: unknown, task: string, record: AnyRec): Escap
     const code = UNDECODABLE.has(cause.code) ? 'RECORD_UNDECODABLE' : cause.code;
     // The decision is this error's, not its code's: elsewhere the same code may be no record's.
     const { decision } = cause;
-    return new EscapementError(code, `${place}: ${cause.message}`, { cause, at, decision });
+    return new EscapementError(code, `${place}: ${cause.message}${wayOn(failed)}`, {
+      cause,
+      at,
+      decision,
+    });
   }
   const message = cause instanceof Error ? cause.message : String(cause);
-  return new EscapementError('RECORD_FAILED', `${place}: user code threw: ${message}`, {
-    cause,
-    at,
-  });
+  const text = `${place}: user code threw: ${message}${wayOn(failed)}`;
+  return new EscapementError('RECORD_FAILED', text, { cause, at });
+}
+
+/** For a record that ends the instance: whose policy would let it go on. */
+function wayOn({ source }: Failed): string {
+  if (effectivePolicy(source.onError, Number.POSITIVE_INFINITY).kind !== 'fail') return '';
+  return `\nTo go on without such records, set onError of ${calledBy(source)}.`;
 }

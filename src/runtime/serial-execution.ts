@@ -6,6 +6,7 @@
  * I2. Nothing is allocated here per record, and nothing is awaited.
  */
 import { EscapementError } from '../errors.ts';
+import { calledBy } from '../topology/check.ts';
 import type { AnyRec } from '../topology/node.ts';
 import type { Execution, ExecutionParts } from './execution.ts';
 import type { Input } from './input.ts';
@@ -60,7 +61,7 @@ export class SerialExecution implements Execution {
     } catch (cause) {
       scope.rollback();
       for (const store of stores) store.rollback(this.#slot - 1);
-      return recordError(cause, task, record);
+      return recordError(cause, task, input);
     }
     time.advance(input.index, record.timestamp);
     progress.release(input.index, input.nextOffset, record.timestamp);
@@ -86,13 +87,13 @@ export class SerialExecution implements Execution {
  * A negative event time is a record error, as in Kafka Streams (FailOnInvalidTimestamp); so is one
  * that a number cannot hold exactly, the stream time would be lost with it.
  */
-export function checkTime({ record, extractorFailure }: Input): void {
+export function checkTime({ record, source, extractorFailure }: Input): void {
   if (isEventTime(record.timestamp)) return;
   if (extractorFailure !== undefined) throw extractorFailure;
   throw new EscapementError(
     'TIMESTAMP_INVALID',
-    `the record's event time is invalid (${record.timestamp}): give the source a timestamp ` +
-      `extractor that returns epoch milliseconds, or set its onError.`,
+    `the record's event time is invalid (${record.timestamp}): give ${calledBy(source)} a ` +
+      `timestamp extractor that returns epoch milliseconds.`,
   );
 }
 

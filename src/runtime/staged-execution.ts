@@ -303,7 +303,7 @@ export class StagedExecution implements Execution {
     const { task, policies, stores } = this.#parts;
     const { input } = slot;
     const attempt = (this.#failed.get(inputKey(input))?.attempt ?? 0) + 1;
-    const error = recordError(cause, task, input.record);
+    const error = recordError(cause, task, input);
     const index = this.#window.indexOf(slot);
     const undone = this.#window.splice(index);
     cancelAll(undone);
@@ -314,8 +314,7 @@ export class StagedExecution implements Execution {
       const verdict = policies.decide(error, input.source, attempt);
       this.#failed.set(inputKey(input), { error, verdict, attempt });
     } catch (thrown) {
-      this.#failure =
-        thrown instanceof EscapementError ? thrown : recordError(thrown, task, input.record);
+      this.#failure = thrown instanceof EscapementError ? thrown : recordError(thrown, task, input);
     }
     this.#options.wake();
   }

@@ -52,22 +52,26 @@ export function calledBy(node: TopologyNode): string {
 function nodeProblems(node: TopologyNode): readonly string[] {
   switch (node.kind) {
     case 'source':
-      if (node.repartition !== null) return [];
-      return [
+      if (node.repartition !== null) return problemsOf(policyProblems(node.onError));
+      return problemsOf([
         nameProblem(node.topic),
         node.subTopology === undefined ? null : nameProblem(node.subTopology),
         ...policyProblems(node.onError),
-      ].filter((problem) => problem !== null);
+      ]);
     case 'sink':
-      return [nameProblem(node.topic)].filter((problem) => problem !== null);
+      return problemsOf([nameProblem(node.topic)]);
     case 'repartition':
-      return [nameProblem(node.name)].filter((problem) => problem !== null);
+      return problemsOf([nameProblem(node.name)]);
     case 'aggregate':
     case 'windowedAggregate':
-      return [nameProblem(node.store)].filter((problem) => problem !== null);
+      return problemsOf([nameProblem(node.store)]);
     default:
-      return [nameProblem(node.id)].filter((problem) => problem !== null);
+      return problemsOf([nameProblem(node.id)]);
   }
+}
+
+function problemsOf(found: readonly (string | null)[]): readonly string[] {
+  return found.filter((problem) => problem !== null);
 }
 
 function policyProblems(policy: RecordPolicy | undefined): readonly (string | null)[] {

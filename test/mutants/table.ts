@@ -250,6 +250,16 @@ export const MUTANTS: readonly Mutant[] = [
     kills: 'aborted records of an input are passed and never processed',
   },
   {
+    name: 'policy-ends-at-a-repartition',
+    unseen:
+      'A record that fails for good behind a repartition stops every instance; none is in a seed.',
+    file: 'src/dsl/repartition.ts',
+    find: 'inheritedPolicy(drawing.drafts, node)',
+    replace: "{ kind: 'fail' } as const",
+    tests: 'test/dsl/inherited-policy.test.ts',
+    kills: 'a repartition has the policy that all streams above it have',
+  },
+  {
     name: 'dead-letter-outside-its-slot',
     file: 'src/runtime/staged-execution.ts',
     find: 'bury(record, failed.error, source, slot.effects);',

@@ -1,7 +1,8 @@
 /** `count` and `aggregate`: one row per key in a key-value store, every update emitted. */
 import { EscapementError } from '../../errors.ts';
 import type { Serde } from '../../serde/serde.ts';
-import type { AggregateNode, AnyRec } from '../../topology/node.ts';
+import { calledBy } from '../../topology/check.ts';
+import type { AggregateNode, AnyRec, TopologyNode } from '../../topology/node.ts';
 import type { Process, TaskContext } from '../context.ts';
 import { EncodedKey } from './encoded-key.ts';
 import { EncodedValue } from './encoded-value.ts';
@@ -22,7 +23,7 @@ export function aggregateProcess(
   const { init, add } = node;
   return (record) => {
     key.of(record);
-    if (key.buffer === null) refuseNullKey(node.id, record);
+    if (key.buffer === null) refuseNullKey(node);
     const found = store.find(key.buffer!, key.start, key.end, key.hash);
     let timestamp = record.timestamp;
     let aggregate: unknown;
@@ -74,12 +75,12 @@ export function hasNullKey(record: AnyRec): boolean {
  * Kafka Streams drops a record without a key here and counts it; here it is a record error, so that
  * nothing is lost unless the source's policy says so.
  */
-export function refuseNullKey(node: string, record: AnyRec): never {
-  const { topic, partition, offset } = record.meta;
+export function refuseNullKey(node: TopologyNode): never {
+  const { id } = node;
   throw new EscapementError(
     'RECORD_FAILED',
-    `${node} needs a key, and the record ${topic}-${partition}@${offset} has none: filter such ` +
-      `records, give them a key with selectKey() and repartition(), or set onError of the source.`,
-    { at: { node, topic, partition, offset } },
+    `${calledBy(node)} needs a key, and the record has none: filter such records, or give them a ` +
+      `key with selectKey() and repartition().`,
+    { at: { node: id } },
   );
 }

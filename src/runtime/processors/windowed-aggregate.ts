@@ -86,7 +86,7 @@ export function windowedAggregateProcess(
 
   function process(record: AnyRec): void {
     key.of(record);
-    if (key.buffer === null) refuseNullKey(node.id, record);
+    if (key.buffer === null) refuseNullKey(node);
     // A value that cannot be decoded is a bad record, not a late one: look before judging.
     void record.value;
     const at = record.timestamp;

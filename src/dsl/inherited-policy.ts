@@ -1,0 +1,44 @@
+/**
+ * The policy of records behind a repartition that names none of its own: that of what is above it.
+ *
+ * Called while a repartition is drawn, when everything above it is drawn already.
+ */
+import type { RecordPolicy } from '../topology/node.ts';
+import type { Draft } from './drawing.ts';
+import { fail } from './policy.ts';
+
+/**
+ * The policy that all sources above `node` agree on, kind and settings, else `fail`. The read side of
+ * another repartition is such a source: its policy is its own or inherited already.
+ */
+export function inheritedPolicy(drafts: readonly Draft[], node: string): RecordPolicy {
+  const [first = fail(), ...others] = policiesAbove(drafts, node);
+  return [first, ...others].every((other) => same(first, other)) ? first : fail();
+}
+
+function policiesAbove(drafts: readonly Draft[], node: string): readonly RecordPolicy[] {
+  const byId = new Map(drafts.map((draft) => [draft.id, draft]));
+  const above = new Set([node]);
+  // Grows while it is walked.
+  for (const id of above) for (const parent of byId.get(id)?.parents ?? []) above.add(parent);
+  return drafts.flatMap((draft) =>
+    draft.kind === 'source' && above.has(draft.id) ? [draft.onError] : [],
+  );
+}
+
+/** What is no policy is like none, not even itself: it is refused at its source, once. */
+function same(one: RecordPolicy | undefined, other: RecordPolicy | undefined): boolean {
+  switch (one?.kind) {
+    case 'fail':
+    case 'skip':
+      return other?.kind === one.kind;
+    case 'dead-letter':
+      return other?.kind === 'dead-letter' && other.topic === one.topic;
+    case 'retry':
+      return (
+        other?.kind === 'retry' && other.attempts === one.attempts && same(one.then, other.then)
+      );
+    default:
+      return false;
+  }
+}
