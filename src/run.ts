@@ -41,7 +41,11 @@ export interface Application {
   metrics(): MetricsSnapshot;
   /** Commits what is finished, leaves the group, closes. Resolves when all is closed. */
   stop(): Promise<void>;
-  /** Resolves after `stop`; rejects with the `EscapementError` that ended the application. */
+  /**
+   * Resolves after `stop`; rejects with the `EscapementError` that ended the application. Where nobody
+   * has called it by then and `run` was given neither `log` nor `listener.failed`, the error is an
+   * unhandled rejection: Node prints it and ends the process with code 1.
+   */
   stopped(): Promise<void>;
 }
 
@@ -52,7 +56,11 @@ export interface Application {
  * Creates missing internal topics. Rejects with `OPTION_INVALID` (every problem at once),
  * `CONNECTION_FAILED`, `AUTHENTICATION_FAILED`, `TLS_FAILED`, `NOT_AUTHORIZED`, `BROKER_TOO_OLD`,
  * `TOPIC_MISMATCH`, `TOPOLOGY_INVALID`, or the registry's error; nothing keeps
- * running then. Java: `new KafkaStreams(topology, config).start()`.
+ * running then.
+ *
+ * A failure later on is told by `stopped()`, `listener.failed` and `log`; with none of the three it
+ * ends the process, since an application that is silently over looks like one that has nothing to
+ * do. A process that logs and must end with a code still awaits `stopped()`. Java: `new KafkaStreams(topology, config).start()`.
  */
 export async function run(
   topology: Topology | { build(): Topology },
@@ -77,6 +85,7 @@ export async function run(
     listener,
     created: (instance) => {
       if (signals === 'handle') stopOnSignals(instance);
+      if (logger === undefined && listener.failed === undefined) instance.surfaceFailure();
     },
   });
 }
@@ -91,5 +100,5 @@ function stopOnSignals(instance: Instance): void {
     process.removeListener('SIGTERM', stop);
     process.removeListener('SIGINT', stop);
   };
-  instance.stopped().then(forget, forget);
+  void instance.closed.then(forget);
 }

@@ -49,17 +49,24 @@ export class Instance {
   #failure: EscapementError | null = null;
   #purgeTimer: Timer | null = null;
   #isAssigned = false;
-  readonly #stopped: Promise<void>;
-  #resolveStopped: () => void = () => {};
+  /** Fulfilled when all is closed, however it came to that. */
+  readonly closed: Promise<void>;
+  #resolveClosed: () => void = () => {};
+  /** What `stopped` hands out: one promise for all, so that Node knows whether anybody looks at it. */
+  #outcome: Promise<void>;
 
   constructor(given: InstanceParts) {
     const parts = { ...given, listener: guarded(given.listener, given.log) };
     this.#parts = parts;
     const { cluster, options, ports, log, plan } = parts;
     this.#signal = new Signal(ports.timers);
-    this.#stopped = new Promise((resolve) => {
-      this.#resolveStopped = resolve;
+    this.closed = new Promise((resolve) => {
+      this.#resolveClosed = resolve;
     });
+    this.#outcome = this.closed.then(() => {
+      if (this.#failure !== null) throw this.#failure;
+    });
+    this.#outcome.catch(() => {});
     this.#fetcher = new Fetcher({
       cluster,
       ports,
@@ -132,6 +139,8 @@ export class Instance {
     } catch (cause) {
       if (this.#stopping === null) {
         this.#failure = asEscapementError(cause);
+        // It is told by this rejection.
+        this.#outcome.catch(() => {});
         await this.stop();
         throw cause;
       }
@@ -146,9 +155,16 @@ export class Instance {
   }
 
   /** Resolves when stopped by `stop`; rejects with the error that made the instance stop. */
-  async stopped(): Promise<void> {
-    await this.#stopped;
-    if (this.#failure !== null) throw this.#failure;
+  stopped(): Promise<void> {
+    return this.#outcome;
+  }
+
+  /**
+   * From now on a failure that nobody asks for by `stopped` is an unhandled rejection, which ends the
+   * process as Node does by default. Before, it is kept for who asks.
+   */
+  surfaceFailure(): void {
+    this.#outcome = this.#outcome.then();
   }
 
   /** Finishes the running steps within the bound, leaves or stays in the group, closes. */
@@ -271,7 +287,7 @@ export class Instance {
       log.warn({ reason: String(error) }, 'closing the connections failed');
     });
     this.#setState(this.#failure === null ? 'stopped' : 'failed');
-    this.#resolveStopped();
+    this.#resolveClosed();
   }
 
   /** Bounded: without a coordinator the membership ends with its session. */
