@@ -7,9 +7,9 @@
  * depend on the order in which its partitions are read is held to expectations of its own alone
  * (`compare`).
  */
-import { EscapementError } from '../errors.ts';
+import { ERRORS, type ErrorCode, EscapementError } from '../errors.ts';
 import { murmur2, partitionOf } from '../kafka/records/murmur2.ts';
-import { startSerdes } from '../runtime/application-plan.ts';
+import { startSerdes, topicsOfUser } from '../runtime/application-plan.ts';
 import { encodedBytes } from '../serde/encode-buffer.ts';
 import type { Serde } from '../serde/serde.ts';
 import type { SinkNode, SourceNode, Topology } from '../topology/node.ts';
@@ -184,6 +184,7 @@ async function workloadOf(options: CrashTestOptions): Promise<Workload> {
   const inputs = await Promise.all(
     options.inputs.map((input, n) => placed(input, n, options.topics, planned)),
   );
+  requireTopics(options, planned);
   const expected = expectedOf(options, planned);
   const read = readerOf(planned);
   let undisturbed: Rows | null = null;
@@ -213,9 +214,32 @@ async function workloadOf(options: CrashTestOptions): Promise<Workload> {
     faults: NO_FAULTS,
   });
   if (violations.length === 0) return workload;
+  throw undisturbedError(violations);
+}
+
+function requireTopics({ topics }: CrashTestOptions, topology: Topology): void {
+  const lacking = [...topicsOfUser(topology)].filter((topic) => !Object.hasOwn(topics, topic));
+  if (lacking.length === 0) return;
+  const text = `crashTest: 'topics' lacks: ${lacking.join(', ')}. Give each its partitions.`;
+  throw new EscapementError('OPTION_INVALID', text);
+}
+
+const GAVE_UP = /^rest: (\S+) gave up: (\w+): (.*)$/s;
+
+/**
+ * A process that stops without any fault is started again and stops again, for the same reason, which
+ * is then all there is to say.
+ */
+function undisturbedError(violations: readonly string[]): EscapementError {
+  for (const violation of violations) {
+    const [, process, code, reason] = GAVE_UP.exec(violation) ?? [];
+    if (code === undefined || !Object.hasOwn(ERRORS, code)) continue;
+    const text = `The undisturbed run: process ${process} stopped. ${reason}`;
+    return new EscapementError(code as ErrorCode, text);
+  }
   const found = differencesOf(violations).map((each) => `\n  ${each}`);
   const text = `The undisturbed run already left something else than expected:${found.join('')}`;
-  throw new EscapementError('CRASH_TEST_FAILED', text);
+  return new EscapementError('CRASH_TEST_FAILED', text);
 }
 
 /** Keys of what is expected are given without their partition. */

@@ -167,3 +167,31 @@ test('an input for a topic that nobody named is refused', async () => {
   });
   await expect(failing).rejects.toMatchObject({ code: 'OPTION_INVALID', at: { topic: 'lines' } });
 });
+
+test('topics of the topology that nobody named are refused before anything runs', async () => {
+  const failing = crashTest({ ...leaky, topics: { in: 1 } });
+  await expect(failing).rejects.toMatchObject({
+    code: 'OPTION_INVALID',
+    message: "crashTest: 'topics' lacks: out. Give each its partitions.",
+  });
+});
+
+test('what stops a process of the undisturbed run is told once, as what it is', async () => {
+  const failing = () => {
+    const app = topology('failing');
+    const serdes = { key: text, value: text };
+    app.stream('in', serdes).pipe(
+      mapValues((): string => {
+        throw new Error('no');
+      }),
+      to('out', serdes),
+    );
+    return app;
+  };
+  const failure = await crashTest({ ...leaky, topology: failing }).catch((error: unknown) => error);
+  expect(failure).toMatchObject({ code: 'RECORD_FAILED' });
+  const { message } = failure as Error;
+  expect(message).toMatch(/^The undisturbed run: process p0\.1 stopped\. /);
+  expect(message.match(/ stopped\. /g)).toHaveLength(1);
+  expect(message).not.toContain('p0.2');
+});
