@@ -18,7 +18,7 @@ import { listOffsets } from '../kafka/admin/topics.ts';
 import type { Cluster } from '../kafka/cluster/cluster.ts';
 import { endOffsets } from '../kafka/fetch/end-offsets.ts';
 import { isOutOfRange } from '../kafka/fetch/partition-feed.ts';
-import { type CommittedOffset, fetchOffsets } from '../kafka/group/offsets.ts';
+import { type CommittedOffset, fetchOffsets, isUnstable } from '../kafka/group/offsets.ts';
 import type { TransactionalSession } from '../kafka/producer/session.ts';
 import type { TopicPartition } from '../kafka/topic-partition.ts';
 import type { Ports } from '../ports.ts';
@@ -30,7 +30,7 @@ import { isStateful } from '../topology/sub-topologies.ts';
 import { encodeMetadata, type StepIds, TIME_UNKNOWN } from '../transaction/step-id.ts';
 import { type Committed, committedFrom } from './committed.ts';
 import type { GroupPort } from './group-port.ts';
-import { heldChangelog, heldOffsets, isUnstable } from './held.ts';
+import { heldChangelog, heldOffsets } from './held.ts';
 import type { RuntimeListener } from './listener.ts';
 import type { ChangelogPlan, SubTopologyPlan, TaskPlan } from './task-plan.ts';
 import type { TaskStores } from './task-stores.ts';
@@ -115,13 +115,14 @@ interface ChangelogEnd {
 async function changelogEnd(parts: AssignmentParts, changelog: TopicPartition) {
   const { cluster, options, ports, plan } = parts;
   const { topic, partition } = changelog;
-  const deadline = ports.clock.monotonic() + options.transactionTimeoutMs;
+  let heldSince: number | null = null;
   for (;;) {
     const ends = await endOffsets(cluster, topic, partition);
     if (ends.lastStableOffset === ends.highWatermark) {
       return { from: ends.logStartOffset, to: ends.highWatermark };
     }
-    if (ports.clock.monotonic() >= deadline) {
+    heldSince ??= ports.clock.monotonic();
+    if (ports.clock.monotonic() - heldSince >= options.transactionTimeoutMs) {
       throw await heldChangelog(cluster, plan.id, changelog, ends);
     }
     await ports.timers.sleep(HELD_RETRY_MS);

@@ -6,7 +6,7 @@ import { EscapementError } from '../errors.ts';
 import { openTransactions } from '../kafka/admin/transactions.ts';
 import type { Cluster } from '../kafka/cluster/cluster.ts';
 import type { EndOffsets } from '../kafka/fetch/end-offsets.ts';
-import { BrokerError, KafkaErrorCode } from '../kafka/protocol/error-codes.ts';
+import type { BrokerError } from '../kafka/protocol/error-codes.ts';
 import type { TopicPartition } from '../kafka/topic-partition.ts';
 import type { TaskPlan } from './task-plan.ts';
 
@@ -31,11 +31,6 @@ export async function heldChangelog(
       `'kafka-transactions.sh abort --topic ${topic} --partition ${partition} --start-offset ${offset}'.`,
     { at: { task, topic, partition, offset } },
   );
-}
-
-/** A transaction holds the offsets of the group, after all the time that one may take to end. */
-export function isUnstable(cause: unknown): cause is BrokerError {
-  return cause instanceof BrokerError && cause.kafkaCode === KafkaErrorCode.UNSTABLE_OFFSET_COMMIT;
 }
 
 /**

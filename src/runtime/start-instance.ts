@@ -25,7 +25,9 @@ export interface StartInstanceOptions {
 export async function startInstance(given: StartInstanceOptions): Promise<Instance> {
   const { topology, transport, options, ports, log, listener, created } = given;
   const metrics = new Metrics();
-  const cluster = new Cluster({ transport, ports, log, metrics });
+  // A lookup that is lost must leave the heartbeat behind it enough of the session.
+  const lookupAttemptMs = Math.ceil(options.sessionTimeoutMs / 3);
+  const cluster = new Cluster({ transport, ports, log, metrics, lookupAttemptMs });
   try {
     await cluster.start();
     const plan = await planApplication(topology, cluster, options);

@@ -5,7 +5,7 @@
  * would do.
  */
 import { type Options, resolveOptions } from '../config/options.ts';
-import { asEscapementError } from '../errors.ts';
+import { asEscapementError, type EscapementError } from '../errors.ts';
 import type { Transport } from '../kafka/transport/transport.ts';
 import type { Ports } from '../ports.ts';
 import type { Instance } from '../runtime/instance.ts';
@@ -36,6 +36,8 @@ export interface CastOptions {
   readonly options: Partial<Options> & { readonly applicationId: string };
   /** Codes with which a process may end besides `MAY_END_A_PROCESS`. */
   readonly mayEnd: readonly string[];
+  /** Whether a process may give up that does not reach the cluster when it starts. */
+  readonly mayFailToStart: boolean;
   readonly log: (process: string) => Log;
   readonly note: (who: string, what: string) => void;
 }
@@ -45,15 +47,10 @@ const RESTART_MS = [10, 3_000] as const;
 /** What a stopped process has begun, a pause before a repeat for instance, is over by then. */
 const LINGER_MS = 1_000;
 
-/**
- * Reasons to end by which a process under faults does nothing wrong: it could not reach the cluster
- * when it started, or another process, or a late request of its own, took its static membership.
- */
-const MAY_END_A_PROCESS: ReadonlySet<string> = new Set([
-  'CONNECTION_FAILED',
-  'REQUEST_FATE_UNKNOWN',
-  'INSTANCE_FENCED',
-]);
+/** How a process says that it did not reach the cluster. */
+const MAY_END_A_START: ReadonlySet<string> = new Set(['CONNECTION_FAILED', 'REQUEST_FATE_UNKNOWN']);
+
+type Phase = 'starting' | 'started';
 
 export class Cast {
   readonly slots: readonly Slot[];
@@ -131,6 +128,7 @@ export class Cast {
     slot.process = process;
     slot.instance = null;
     note(name, 'starts');
+    let phase: Phase = 'starting';
     const running = startInstance({
       topology: topology(process),
       transport: transport(process),
@@ -143,28 +141,36 @@ export class Cast {
       },
     });
     running
-      .then((instance) => instance.stopped())
+      .then((instance) => {
+        phase = 'started';
+        return instance.stopped();
+      })
       .then(
-        () => this.#exited(process, null),
-        (cause: unknown) => this.#exited(process, cause),
+        () => this.#exited(process),
+        (cause: unknown) => this.#gaveUp(slot, process, phase, asEscapementError(cause)),
       );
   }
 
-  #exited(process: SimulatedProcess, cause: unknown): void {
-    if (cause === null) {
-      this.#options.note(process.name, 'exits');
-      // It may end what it is at, as a process does that nothing holds any more.
-      if (this.#state === 'closing') {
-        this.#stopped.add(process);
-        return;
-      }
-    } else {
-      const { code, message } = asEscapementError(cause);
-      this.#options.note(process.name, `exits: ${code}`);
-      if (!MAY_END_A_PROCESS.has(code) && !this.#options.mayEnd.includes(code)) {
-        this.violations.push(`${process.name} gave up: ${code}: ${message}`);
-      }
-    }
+  #exited(process: SimulatedProcess): void {
+    this.#options.note(process.name, 'exits');
+    // It may end what it is at, as a process does that nothing holds any more.
+    if (this.#state === 'closing') this.#stopped.add(process);
+    else this.#over(process);
+  }
+
+  #gaveUp(slot: Slot, process: SimulatedProcess, phase: Phase, error: EscapementError): void {
+    const { code, message } = error;
+    this.#options.note(process.name, `exits: ${code}`);
+    const isForgiven =
+      this.#options.mayEnd.includes(code) ||
+      (phase === 'starting' && this.#options.mayFailToStart && MAY_END_A_START.has(code)) ||
+      // Another process, or a late request of its own, took its membership.
+      (slot.instanceId !== null && code === 'INSTANCE_FENCED');
+    if (!isForgiven) this.violations.push(`${process.name} gave up: ${code}: ${message}`);
+    this.#over(process);
+  }
+
+  #over(process: SimulatedProcess): void {
     process.kill();
     this.buried(process);
   }

@@ -42,6 +42,8 @@ export interface SimulationOptions extends Partial<Omit<Scenario, 'seed'>> {
   readonly meddle?: (moment: Moment, outsider: Outsider, after: Later) => void;
   /** Codes with which a process may end, besides those of `cast.ts`. */
   readonly mayEnd?: readonly string[];
+  /** Whether a process may give up that does not reach the cluster when it starts. Default true. */
+  readonly mayFailToStart?: boolean;
   /** Strikes chosen one by one, before those of `faults`. */
   readonly strike?: (passage: Passage) => Strike | null;
   /** Changes the evidence before it is judged: for tests of the oracle. */
@@ -80,8 +82,11 @@ const APPLICATION_ID = 'app';
 /** Parts of the input that are written while there are faults, and after them. */
 const UNDER_FAULTS = 0.8;
 const AFTER_FAULTS = 0.9;
-/** Virtual time in which a calm application must come to rest. */
-const REST_MS_MOST = 60_000;
+/**
+ * Virtual time in which a calm application must come to rest: less than seven of its sessions, and less
+ * than the 30 s after which a request of Kafka clients is given up by default.
+ */
+const REST_MS_MOST = 20_000;
 const LOOK_EVERY_MS = 100;
 const SESSION_TIMEOUT_MS = 3_000;
 const LATENCY_MS = [0.1, 1.5] as const;
@@ -231,6 +236,7 @@ class SimulatedRun {
         ...this.#given.options,
       },
       mayEnd: this.#given.mayEnd ?? [],
+      mayFailToStart: this.#given.mayFailToStart ?? true,
       log: this.#given.log ?? (() => silentLog),
       note: (who, what) => this.#note(who, what),
     });

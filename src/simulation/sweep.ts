@@ -8,7 +8,7 @@
 import { NO_FAULTS } from './faults.ts';
 import type { Passage, Strike } from './network.ts';
 import { apiName, refusalsOf } from './refusals.ts';
-import { type SimulationOptions, type SimulationResult, simulate } from './simulation.ts';
+import { type SimulationResult, simulate } from './simulation.ts';
 import { errorName } from './strike-words.ts';
 import type { Workload } from './workload.ts';
 
@@ -101,8 +101,8 @@ function run(
   strike: (passage: Passage) => Strike | null,
 ): Promise<SimulationResult> {
   const scenario = { seed, records, instances, nodes: 1, transactionVersion, faultsMs: FAULTS_MS };
-  const options: SimulationOptions = { workload, ...scenario, faults: NO_FAULTS, strike };
-  return simulate(options);
+  // One fault ends nothing: whatever is lost or refused is asked for again.
+  return simulate({ workload, ...scenario, faults: NO_FAULTS, strike, mayFailToStart: false });
 }
 
 export function titleOf({ request, strike }: SweepCase): string {

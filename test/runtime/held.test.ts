@@ -13,7 +13,7 @@ function held(settledAfter: number) {
     group: { heartbeat: async () => void asked.push('heartbeat') },
     options: { applicationId: 'billing' },
     cluster: {
-      ports: systemPorts,
+      lookups: { ports: systemPorts, timeoutMs: 100, attemptMs: [100, 100] },
       requestTimeoutMs: 100,
       coordinator: async () => 1,
       forgetCoordinator: () => {},

@@ -10,13 +10,12 @@ export function atCoordinator<T>(
   cluster: Cluster,
   kind: CoordinatorKind,
   key: string,
-  request: (node: number) => Promise<T>,
+  request: (node: number, timeoutMs: number) => Promise<T>,
 ): Promise<T> {
-  const attempts = { ports: cluster.ports, timeoutMs: cluster.lookupTimeoutMs };
-  return repeat(attempts, async () => {
+  return repeat(cluster.lookups, async (timeoutMs) => {
     const node = await cluster.coordinator(kind, key);
     try {
-      return await request(node);
+      return await request(node, timeoutMs);
     } catch (error) {
       if (isPassing(error)) cluster.forgetCoordinator(kind, key);
       throw error;

@@ -14,13 +14,13 @@ export function listOffsets(
   partition: number,
   which: 'earliest' | 'latest',
 ): Promise<number> {
-  return atLeader(cluster, topic, partition, async (node) => {
+  return atLeader(cluster, topic, partition, async (node, timeoutMs) => {
     const asked = { partitionIndex: partition, timestamp: TIMESTAMPS[which] };
     const answer = await cluster.send(
       node,
       listOffsetsApi,
       { replicaId: CONSUMER, isolationLevel: 0, topics: [{ name: topic, partitions: [asked] }] },
-      { lane: 'transaction', versionMin: 2 },
+      { lane: 'transaction', versionMin: 2, timeoutMs },
     );
     const found = answer.topics[0]?.partitions[0];
     if (found?.errorCode === 0) return found.offset;

@@ -37,8 +37,7 @@ export function topicSettings(
   names: readonly string[],
 ): Promise<ReadonlyMap<string, ReadonlyMap<string, string>>> {
   if (topics.length === 0) return Promise.resolve(new Map());
-  const attempts = { ports: cluster.ports, timeoutMs: cluster.lookupTimeoutMs };
-  return repeat(attempts, async () => {
+  return repeat(cluster.lookups, async (timeoutMs) => {
     const resources = topics.map((resourceName) => ({
       resourceType: TOPIC,
       resourceName,
@@ -48,7 +47,7 @@ export function topicSettings(
       'any',
       describeConfigs,
       { resources },
-      { lane: 'transaction' },
+      { lane: 'transaction', timeoutMs },
     );
     const settings = new Map<string, ReadonlyMap<string, string>>();
     for (const { errorCode, resourceName, configs } of answer.results) {

@@ -42,8 +42,8 @@ export async function ensureTopics(cluster: Cluster, specs: readonly TopicSpec[]
 /** Removes topics; those that do not exist are passed over. */
 export async function deleteTopics(cluster: Cluster, names: readonly string[]): Promise<void> {
   if (names.length === 0) return;
-  const timeoutMs = waitOf(cluster);
-  await repeat({ ports: cluster.ports, timeoutMs: cluster.lookupTimeoutMs }, async () => {
+  await repeat(cluster.lookups, async (attemptMs) => {
+    const timeoutMs = waitOf(attemptMs);
     // The controller of the last metadata answer may have changed.
     await cluster.topics([]);
     const answer = await cluster.send(
@@ -53,7 +53,7 @@ export async function deleteTopics(cluster: Cluster, names: readonly string[]): 
         version >= 6
           ? { topics: names.map((name) => ({ name, topicId: NO_ID })), timeoutMs }
           : { topicNames: [...names], timeoutMs },
-      { lane: 'transaction' },
+      { lane: 'transaction', timeoutMs: attemptMs },
     );
     for (const { name, errorCode } of answer.responses) {
       if (errorCode === 0 || errorCode === KafkaErrorCode.UNKNOWN_TOPIC_OR_PARTITION) continue;
@@ -62,9 +62,9 @@ export async function deleteTopics(cluster: Cluster, names: readonly string[]): 
   });
 }
 
-/** How long a broker may wait for others before it answers, within the time of one request. */
-function waitOf(cluster: Cluster): number {
-  return Math.ceil(cluster.requestTimeoutMs / 2);
+/** How long a broker may wait for others before it answers, within the deadline of its request. */
+function waitOf(timeoutMs: number): number {
+  return Math.ceil(timeoutMs / 2);
 }
 
 const NO_ID = '00000000000000000000000000000000';
@@ -83,16 +83,16 @@ export async function deleteRecords(
 ): Promise<void> {
   await Promise.all(
     partitions.map(({ topic, partition, offset }) =>
-      atLeader(cluster, topic, partition, async (node) => {
+      atLeader(cluster, topic, partition, async (node, timeoutMs) => {
         const cut = { partitionIndex: partition, offset };
         const answer = await cluster.send(
           node,
           deleteRecordsApi,
           {
             topics: [{ name: topic, partitions: [cut] }],
-            timeoutMs: waitOf(cluster),
+            timeoutMs: waitOf(timeoutMs),
           },
-          { lane: 'transaction' },
+          { lane: 'transaction', timeoutMs },
         );
         const code = answer.topics[0]?.partitions[0]?.errorCode ?? -1;
         if (code === 0) return;
@@ -106,8 +106,8 @@ export async function deleteRecords(
 async function create(cluster: Cluster, specs: readonly TopicSpec[]): Promise<void> {
   // Kafka before 3.6 refuses a topic with a setting that it does not know.
   let optional: 'set' | 'left out' = 'set';
-  await repeat({ ports: cluster.ports, timeoutMs: cluster.lookupTimeoutMs }, async () => {
-    const answer = await createOnce(cluster, specs, optional);
+  await repeat(cluster.lookups, async (timeoutMs) => {
+    const answer = await createOnce(cluster, specs, optional, timeoutMs);
     for (const { name, errorCode, errorMessage } of answer.topics) {
       if (errorCode === 0 || errorCode === KafkaErrorCode.TOPIC_ALREADY_EXISTS) continue;
       if (errorCode === KafkaErrorCode.NOT_CONTROLLER) await cluster.topics([]);
@@ -122,7 +122,12 @@ async function create(cluster: Cluster, specs: readonly TopicSpec[]): Promise<vo
   });
 }
 
-function createOnce(cluster: Cluster, specs: readonly TopicSpec[], optional: 'set' | 'left out') {
+function createOnce(
+  cluster: Cluster,
+  specs: readonly TopicSpec[],
+  optional: 'set' | 'left out',
+  timeoutMs: number,
+) {
   const topics = specs.map((spec) => ({
     name: spec.name,
     numPartitions: spec.partitions,
@@ -136,8 +141,8 @@ function createOnce(cluster: Cluster, specs: readonly TopicSpec[], optional: 'se
   return cluster.send(
     cluster.controller,
     createTopics,
-    { topics, timeoutMs: waitOf(cluster) },
-    { lane: 'transaction', versionMin: 4 },
+    { topics, timeoutMs: waitOf(timeoutMs) },
+    { lane: 'transaction', versionMin: 4, timeoutMs },
   );
 }
 
@@ -147,8 +152,7 @@ function settled(
   specs: readonly TopicSpec[],
 ): Promise<ReadonlyMap<string, TopicState>> {
   const names = specs.map(({ name }) => name);
-  const attempts = { ports: cluster.ports, timeoutMs: cluster.lookupTimeoutMs };
-  return repeat(attempts, async () => {
+  return repeat(cluster.lookups, async () => {
     const topics = await cluster.topics(names);
     for (const topic of names) {
       const state = topics.get(topic);

@@ -61,8 +61,7 @@ export async function listTransactions(
   filter: TransactionFilter & { readonly producerIds?: readonly number[] } = {},
 ): Promise<readonly ListedTransaction[]> {
   const { states = [], openForMs = -1, producerIds = [] } = filter;
-  const attempts = { ports: cluster.ports, timeoutMs: cluster.lookupTimeoutMs };
-  const asked = await repeat(attempts, async () => {
+  const asked = await repeat(cluster.lookups, async () => {
     const nodes = await cluster.nodes();
     return Promise.all(
       nodes.map(async (node) => {

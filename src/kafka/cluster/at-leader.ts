@@ -9,13 +9,12 @@ export function atLeader<T>(
   cluster: Cluster,
   topic: string,
   partition: number,
-  request: (node: number) => Promise<T>,
+  request: (node: number, timeoutMs: number) => Promise<T>,
 ): Promise<T> {
-  const attempts = { ports: cluster.ports, timeoutMs: cluster.lookupTimeoutMs };
-  return repeat(attempts, async () => {
+  return repeat(cluster.lookups, async (timeoutMs) => {
     const node = await cluster.leaderOf(topic, partition);
     try {
-      return await request(node);
+      return await request(node, timeoutMs);
     } catch (error) {
       if (isPassing(error)) cluster.forgetLeader(topic, partition);
       throw error;

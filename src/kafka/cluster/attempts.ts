@@ -12,21 +12,34 @@ export interface Attempts {
   readonly ports: Ports;
   /** From the first attempt; the last error is thrown when no pause fits in any more. */
   readonly timeoutMs: number;
+  /**
+   * Deadline of the requests of an attempt. It begins short, so that what was lost without a word is
+   * missed soon, and doubles with each attempt that used it up, so that a slow broker is waited for.
+   */
+  readonly attemptMs: readonly [first: number, most: number];
   readonly onFailure?: (error: EscapementError, attempt: number) => void;
 }
 
-export async function repeat<T>(attempts: Attempts, lookup: () => Promise<T>): Promise<T> {
+/** `lookup` gets the deadline for each of its requests. */
+export async function repeat<T>(
+  attempts: Attempts,
+  lookup: (timeoutMs: number) => Promise<T>,
+): Promise<T> {
   const { clock, timers } = attempts.ports;
   const deadline = clock.monotonic() + attempts.timeoutMs;
+  const [first, most] = attempts.attemptMs;
+  let attemptMs = Math.min(first, most);
   let pause = PAUSE_FIRST_MS;
   for (let attempt = 1; ; attempt++) {
+    const began = clock.monotonic();
     try {
-      return await lookup();
+      return await lookup(attemptMs);
     } catch (error) {
       if (!isPassing(error)) throw error;
       if (clock.monotonic() + pause > deadline) throw error;
       attempts.onFailure?.(error, attempt);
     }
+    if (clock.monotonic() - began >= attemptMs) attemptMs = Math.min(attemptMs * 2, most);
     await timers.sleep(pause);
     pause = Math.min(pause * 2, PAUSE_MAX_MS);
   }

@@ -8,8 +8,8 @@
  * I1. A cached leader or coordinator is a guess: a broker that refuses it makes the caller forget it
  *     (`forgetLeader`, `forgetCoordinator`) and ask again.
  * I2. Looking a topic up never creates it.
- * I3. Every lookup ends: it succeeds, or throws after `lookupTimeoutMs`. That leaves time for another
- *     attempt when the first one was lost without a word and took all of `requestTimeoutMs`.
+ * I3. Every lookup ends: it succeeds, or throws after twice `requestTimeoutMs`. A request of it that is
+ *     lost without a word is missed after `lookupAttemptMs`, and another one is sent.
  */
 import { EscapementError } from '../../errors.ts';
 import type { Ports } from '../../ports.ts';
@@ -31,6 +31,11 @@ export interface ClusterOptions {
   readonly log: Log;
   /** Deadline of one request; a lookup with its repetitions has twice as long. Default 30,000. */
   readonly requestTimeoutMs?: number;
+  /**
+   * Deadline of the first request of a lookup, and of questions for versions; a Fetch has three times
+   * as long. At most 5,000, which is the default, and at most `requestTimeoutMs`.
+   */
+  readonly lookupAttemptMs?: number;
   readonly metrics?: Metrics;
   /** How long `start` tries to reach a bootstrap broker. Default 5,000: a wrong address is told soon. */
   readonly startTimeoutMs?: number;
@@ -52,11 +57,17 @@ export interface TopicState {
 
 /** FindCoordinator 4 asks for many keys at once, which nobody here needs. */
 const FIND_COORDINATOR_VERSION_MAX = 3;
+/** Brokers answer lookups from memory. */
+const LOOKUP_ATTEMPT_MS = 5_000;
 
 export class Cluster {
   readonly requestTimeoutMs: number;
   /** Java: `default.api.timeout.ms`, which is twice `request.timeout.ms` by default. */
   readonly lookupTimeoutMs: number;
+  /** Of a Fetch beyond its long poll: records stand still for as long when one is lost. */
+  readonly fetchTimeoutMs: number;
+  /** How everything is repeated that changes nothing, or may be repeated freely. */
+  readonly lookups: Attempts;
   readonly ports: Ports;
   readonly log: Log;
   readonly #transport: Transport;
@@ -76,34 +87,45 @@ export class Cluster {
     this.log = options.log;
     this.requestTimeoutMs = options.requestTimeoutMs ?? 30_000;
     this.lookupTimeoutMs = this.requestTimeoutMs * 2;
+    const { lookupAttemptMs = LOOKUP_ATTEMPT_MS } = options;
+    const attemptMs = Math.min(lookupAttemptMs, LOOKUP_ATTEMPT_MS, this.requestTimeoutMs);
+    this.fetchTimeoutMs = Math.min(attemptMs * 3, this.requestTimeoutMs);
+    this.lookups = {
+      ports: options.ports,
+      timeoutMs: this.lookupTimeoutMs,
+      attemptMs: [attemptMs, this.requestTimeoutMs],
+    };
     this.#startTimeoutMs = options.startTimeoutMs ?? 5_000;
     this.#transport = options.transport;
     const metrics = options.metrics ?? new Metrics();
     this.#sent = metrics.get('requests.sent');
     this.#lostRequests = metrics.get('requests.lost');
-    this.#versions = new NodeVersions(options.transport, this.requestTimeoutMs);
+    this.#versions = new NodeVersions(options.transport, attemptMs);
     this.#coordinators = new Coordinators({
-      find: (body) =>
+      find: (body, timeoutMs) =>
         this.send('any', findCoordinator, body, {
           lane: 'transaction',
           versionMax: FIND_COORDINATOR_VERSION_MAX,
+          timeoutMs,
         }),
       learn: (nodes) => this.#transport.learn(nodes),
-      repeat: (lookup) => repeat(this.#attempts(this.lookupTimeoutMs), lookup),
+      repeat: (lookup) => repeat(this.lookups, lookup),
     });
   }
 
   /** Reaches a bootstrap broker and learns the nodes. */
   async start(): Promise<void> {
-    const attempts = this.#attempts(this.#startTimeoutMs);
+    const timeoutMs = this.#startTimeoutMs;
     await repeat(
       {
-        ...attempts,
+        ports: this.ports,
+        timeoutMs,
+        attemptMs: [this.lookups.attemptMs[0], timeoutMs / 2],
         onFailure: (error, attempt) => {
           if (attempt === 1) this.log.warn({ error: error.message }, 'cluster.unreachable');
         },
       },
-      () => this.#metadata([]),
+      (attemptMs) => this.#metadata([], attemptMs),
     );
   }
 
@@ -164,15 +186,15 @@ export class Cluster {
 
   /** Fresh from a broker. Topics that do not exist are absent. */
   topics(names: readonly string[]): Promise<ReadonlyMap<string, TopicState>> {
-    return repeat(this.#attempts(this.lookupTimeoutMs), () => this.#metadata(names));
+    return repeat(this.lookups, (timeoutMs) => this.#metadata(names, timeoutMs));
   }
 
   /** Waits for an election, and for a topic that was just created, until `lookupTimeoutMs`. */
   leaderOf(topic: string, partition: number): Promise<number> {
     const leader = this.#leaders.get(topic)?.[partition];
     if (leader !== undefined && leader >= 0) return Promise.resolve(leader);
-    return repeat(this.#attempts(this.lookupTimeoutMs), async () => {
-      const { leaders } = await this.#look(topic);
+    return repeat(this.lookups, async (timeoutMs) => {
+      const { leaders } = await this.#look(topic, timeoutMs);
       const found = leaders[partition];
       const at = { topic, partition };
       if (found === undefined) {
@@ -251,10 +273,10 @@ export class Cluster {
   }
 
   /** Lookups of one topic at the same time share one request. */
-  #look(topic: string): Promise<TopicState> {
+  #look(topic: string, timeoutMs: number): Promise<TopicState> {
     const running = this.#looking.get(topic);
     if (running !== undefined) return running;
-    const looking = this.#metadata([topic]).then((topics) => {
+    const looking = this.#metadata([topic], timeoutMs).then((topics) => {
       const state = topics.get(topic);
       if (state !== undefined) return state;
       throw brokerError(KafkaErrorCode.UNKNOWN_TOPIC_OR_PARTITION, `Topic '${topic}'`, { topic });
@@ -265,12 +287,15 @@ export class Cluster {
     return looking;
   }
 
-  async #metadata(names: readonly string[]): Promise<ReadonlyMap<string, TopicState>> {
+  async #metadata(
+    names: readonly string[],
+    timeoutMs: number,
+  ): Promise<ReadonlyMap<string, TopicState>> {
     const answer = await this.send(
       'any',
       metadata,
       { topics: names.map((name) => ({ name })), allowAutoTopicCreation: false },
-      { lane: 'transaction', versionMin: 4 },
+      { lane: 'transaction', versionMin: 4, timeoutMs },
     );
     this.#transport.learn(
       answer.brokers.map(({ nodeId, host, port }) => ({ id: nodeId, host, port })),
@@ -289,10 +314,6 @@ export class Cluster {
       this.#leaders.set(topic.name, state.leaders);
     }
     return topics;
-  }
-
-  #attempts(timeoutMs: number): Attempts {
-    return { ports: this.ports, timeoutMs };
   }
 }
 

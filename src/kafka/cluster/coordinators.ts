@@ -20,10 +20,10 @@ export interface Found {
 
 export interface CoordinatorsOptions {
   /** Sends FindCoordinator to any node. */
-  readonly find: (body: { key: string; keyType: number }) => Promise<Found>;
+  readonly find: (body: { key: string; keyType: number }, timeoutMs: number) => Promise<Found>;
   readonly learn: (nodes: readonly Node[]) => void;
   /** Repeats while the error passes by itself. */
-  readonly repeat: <T>(lookup: () => Promise<T>) => Promise<T>;
+  readonly repeat: <T>(lookup: (timeoutMs: number) => Promise<T>) => Promise<T>;
 }
 
 export class Coordinators {
@@ -42,7 +42,7 @@ export class Coordinators {
     const running = this.#finding.get(name);
     if (running !== undefined) return running;
     const finding = this.#options
-      .repeat(() => this.#find(kind, key))
+      .repeat((timeoutMs) => this.#find(kind, key, timeoutMs))
       .then((node) => {
         this.#known.set(name, node);
         return node;
@@ -62,9 +62,12 @@ export class Coordinators {
     for (const [name, known] of this.#known) if (known === node) this.#known.delete(name);
   }
 
-  async #find(kind: CoordinatorKind, key: string): Promise<number> {
+  async #find(kind: CoordinatorKind, key: string, timeoutMs: number): Promise<number> {
     const { find, learn } = this.#options;
-    const { errorCode, nodeId, host, port } = await find({ key, keyType: KEY_TYPES[kind] });
+    const { errorCode, nodeId, host, port } = await find(
+      { key, keyType: KEY_TYPES[kind] },
+      timeoutMs,
+    );
     if (errorCode !== 0) throw brokerError(errorCode, `FindCoordinator for ${kind} '${key}'`);
     learn([{ id: nodeId, host, port }]);
     return nodeId;

@@ -25,15 +25,15 @@ export function endOffsets(
   topic: string,
   partition: number,
 ): Promise<EndOffsets> {
-  const attempts = { ports: cluster.ports, timeoutMs: cluster.lookupTimeoutMs };
-  return repeat(attempts, async () => {
+  return repeat(cluster.lookups, async () => {
     const position = await listOffsets(cluster, topic, partition, 'latest');
     try {
-      return await atLeader(cluster, topic, partition, async (node) => {
+      return await atLeader(cluster, topic, partition, async (node, timeoutMs) => {
         const terms = {
           isolation: 'read_committed',
           maxWaitMs: 0,
           bytesPerPartitionMax: 1,
+          timeoutMs,
         } as const;
         const fetched = await fetchOne(cluster, node, { topic, partition, position }, terms);
         const { lastStableOffset, highWatermark, logStartOffset } = fetched;

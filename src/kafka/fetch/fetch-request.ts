@@ -26,6 +26,8 @@ export interface FetchTerms {
   readonly answerBytesMax?: number;
   /** Where this process is, for a broker that sends readers to a replica near them (KIP-392). */
   readonly rackId?: string;
+  /** Beyond `maxWaitMs`. Default: the cluster's `fetchTimeoutMs`. */
+  readonly timeoutMs?: number;
 }
 
 export type FetchAnswer = Response<typeof fetch>;
@@ -54,7 +56,7 @@ export async function sendFetch(
     },
     {
       lane: maxWaitMs === 0 ? 'read' : 'fetch',
-      timeoutMs: maxWaitMs + cluster.requestTimeoutMs,
+      timeoutMs: maxWaitMs + (terms.timeoutMs ?? cluster.fetchTimeoutMs),
     },
   );
   if (answer.errorCode !== 0) throw brokerError(answer.errorCode, `Fetch from node ${node}`);

@@ -41,19 +41,21 @@ export async function* readRange(range: ReadRange): AsyncGenerator<FetchedRecord
   const { clock, timers } = cluster.ports;
   let position = range.from;
   if (position >= to) return;
-  let movedAt = clock.monotonic();
+  let heldSince: number | null = null;
   let next = read(range, position);
   while (position < to) {
     const { fetched, chunk } = await next;
     if (chunk === null) {
-      if (clock.monotonic() - movedAt > cluster.requestTimeoutMs)
+      // From the first look on: what was lost before it says nothing about the log.
+      heldSince ??= clock.monotonic();
+      if (clock.monotonic() - heldSince > cluster.requestTimeoutMs)
         throw held(range, position, fetched);
       await timers.sleep(PAUSE_MS);
       next = read(range, position);
       continue;
     }
     position = chunk.nextOffset;
-    movedAt = clock.monotonic();
+    heldSince = null;
     if (position < to) next = read(range, position);
     yield chunk;
   }

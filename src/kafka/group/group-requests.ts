@@ -49,6 +49,8 @@ export class GroupRequests {
 
   async join(memberId: string, metadata: Buffer): Promise<Joined> {
     const { cluster, groupId, instanceId, sessionTimeoutMs, rebalanceTimeoutMs } = this.#options;
+    // A dynamic newcomer is not held: it is given its id at once (KIP-394).
+    const isHeld = memberId !== '' || instanceId !== null;
     const answer = await cluster.send(
       await this.#node(),
       joinGroup,
@@ -61,7 +63,11 @@ export class GroupRequests {
         protocolType: PROTOCOL_TYPE,
         protocols: [{ name: PROTOCOL_NAME, metadata }],
       },
-      { lane: 'group', versionMin: 5, timeoutMs: rebalanceTimeoutMs + GRACE_MS },
+      {
+        lane: 'group',
+        versionMin: 5,
+        timeoutMs: isHeld ? rebalanceTimeoutMs + GRACE_MS : sessionTimeoutMs,
+      },
     );
     // A returning static leader is told to leave the assignment that stands alone (KIP-814).
     const assigns = answer.leader === answer.memberId && !answer.skipAssignment;
@@ -78,7 +84,7 @@ export class GroupRequests {
     memberId: string,
     assignments: readonly { readonly memberId: string; readonly assignment: Buffer }[],
   ): Promise<Response<typeof syncGroup>> {
-    const { cluster, groupId, instanceId, rebalanceTimeoutMs } = this.#options;
+    const { cluster, groupId, instanceId, sessionTimeoutMs } = this.#options;
     return cluster.send(
       await this.#node(),
       syncGroup,
@@ -91,7 +97,8 @@ export class GroupRequests {
         protocolName: PROTOCOL_NAME,
         assignments,
       },
-      { lane: 'group', versionMin: 3, timeoutMs: rebalanceTimeoutMs + GRACE_MS },
+      // Held until the leader's own comes, which a later one of ours finds as well.
+      { lane: 'group', versionMin: 3, timeoutMs: sessionTimeoutMs },
     );
   }
 

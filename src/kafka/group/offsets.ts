@@ -10,7 +10,7 @@
 import { EscapementError } from '../../errors.ts';
 import { repeat } from '../cluster/attempts.ts';
 import type { Cluster } from '../cluster/cluster.ts';
-import { brokerError } from '../protocol/error-codes.ts';
+import { BrokerError, brokerError, KafkaErrorCode } from '../protocol/error-codes.ts';
 import { offsetCommit } from '../protocol/offset-commit.ts';
 import { offsetFetch } from '../protocol/offset-fetch.ts';
 import type { RequestBody, Response } from '../protocol/schema.ts';
@@ -18,7 +18,7 @@ import type { TopicPartition } from '../topic-partition.ts';
 
 export type OffsetsCluster = Pick<
   Cluster,
-  'send' | 'coordinator' | 'forgetCoordinator' | 'ports' | 'requestTimeoutMs'
+  'send' | 'coordinator' | 'forgetCoordinator' | 'lookups' | 'requestTimeoutMs'
 >;
 
 export interface CommittedOffset extends TopicPartition {
@@ -42,15 +42,35 @@ const GROUPS_VERSION = 8;
 type Rows = Response<typeof offsetFetch>['topics'];
 
 /**
- * The stable committed offsets, in the order asked. Waits up to the cluster's request timeout for
- * transactions that hold them; then throws the broker's UNSTABLE_OFFSET_COMMIT.
+ * The stable committed offsets, in the order asked. From the first answer that says so on, waits up to
+ * the cluster's request timeout for transactions that hold them; then throws the broker's
+ * UNSTABLE_OFFSET_COMMIT.
  */
-export function fetchOffsets(
+export async function fetchOffsets(
   cluster: OffsetsCluster,
   groupId: string,
   partitions: readonly TopicPartition[],
 ): Promise<CommittedOffset[]> {
-  return repeat({ ports: cluster.ports, timeoutMs: cluster.requestTimeoutMs }, async () => {
+  const first = await lookAt(cluster, groupId, partitions);
+  if (first.kind === 'stable') return first.rows;
+  const attempts = { ...cluster.lookups, timeoutMs: cluster.requestTimeoutMs };
+  return repeat(attempts, async () => {
+    const look = await lookAt(cluster, groupId, partitions);
+    if (look.kind === 'held') throw look.refusal;
+    return look.rows;
+  });
+}
+
+type Look =
+  | { readonly kind: 'stable'; readonly rows: CommittedOffset[] }
+  | { readonly kind: 'held'; readonly refusal: BrokerError };
+
+function lookAt(
+  cluster: OffsetsCluster,
+  groupId: string,
+  partitions: readonly TopicPartition[],
+): Promise<Look> {
+  return repeat(cluster.lookups, async (timeoutMs) => {
     const node = await cluster.coordinator('group', groupId);
     const what = `OffsetFetch of group '${groupId}'`;
     try {
@@ -58,17 +78,23 @@ export function fetchOffsets(
         node,
         offsetFetch,
         (version) => fetchBody(version, groupId, partitions),
-        { lane: 'transaction', versionMin: STABLE_VERSION_MIN },
+        { lane: 'transaction', versionMin: STABLE_VERSION_MIN, timeoutMs },
       );
       const group = answer.groups[0] ?? answer;
       if (group.errorCode !== 0) throw brokerError(group.errorCode, what);
       const rows: Rows = group.topics;
-      return partitions.map((partition) => rowOf(rows, partition, what));
+      return { kind: 'stable', rows: partitions.map((partition) => rowOf(rows, partition, what)) };
     } catch (cause) {
+      if (isUnstable(cause)) return { kind: 'held', refusal: cause };
       cluster.forgetCoordinator('group', groupId);
       throw cause;
     }
   });
+}
+
+/** A transaction holds an offset. */
+export function isUnstable(cause: unknown): cause is BrokerError {
+  return cause instanceof BrokerError && cause.kafkaCode === KafkaErrorCode.UNSTABLE_OFFSET_COMMIT;
 }
 
 /** Commits offsets without a transaction. Not repeated: the fate of a lost answer is the caller's. */

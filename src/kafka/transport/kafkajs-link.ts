@@ -13,6 +13,8 @@
  *     and a late answer to a request declared unknown must not be processed by anyone.
  * I5. No answer larger than `frameBytesMax` is collected, and no bytes of a broker end the process:
  *     what kafkajs throws while it reads them closes the link.
+ * I6. A deadline has passed when so much time went by without a byte of an answer, and what came while
+ *     the process stood still was read: a large answer on a slow line is waited for.
  *
  * ```
  *   connecting ──opened──▶ open ──┐
@@ -77,6 +79,8 @@ export class KafkajsLink {
   #state: LinkState = 'connecting';
   /** Requests that were answered, but those that a broker answers before it knows who asks. */
   #served = 0;
+  /** Pieces of answers that have come in. */
+  #heard = 0;
   #openTimer: Timer | null = null;
   #openFailed: (error: EscapementError) => void = () => {};
 
@@ -111,6 +115,11 @@ export class KafkajsLink {
     return this.#state;
   }
 
+  /** Requests that wait for their answers. */
+  get unanswered(): number {
+    return this.#calls.size;
+  }
+
   get address(): string {
     return `${this.host}:${this.port}`;
   }
@@ -123,11 +132,21 @@ export class KafkajsLink {
         return;
       }
       this.#calls.add(call);
-      call.timer = this.#timers.after(request.timeoutMs, () =>
-        this.close(new Error(`${nameOf(request)} was not answered within ${request.timeoutMs} ms`)),
-      );
+      this.#watch(call);
       if (this.#state === 'open') this.#write(call);
     });
+  }
+
+  /** I6. Answers come in the order of their requests, so any byte is progress for all of them. */
+  #watch(call: Call): void {
+    const { timeoutMs } = call.request;
+    const heard = this.#heard;
+    const passed = (): void => {
+      if (!this.#calls.has(call)) return;
+      if (this.#heard !== heard) this.#watch(call);
+      else this.close(new Error(`${nameOf(call.request)} was not answered within ${timeoutMs} ms`));
+    };
+    call.timer = this.#timers.after(timeoutMs, () => void this.#timers.turn().then(passed));
   }
 
   /** Ends the link with a reason; the fate of each of its requests follows from I1. */
@@ -156,6 +175,7 @@ export class KafkajsLink {
     const process = connection.processData;
     connection.processData = (piece) => {
       if (this.#state === 'closed') return;
+      this.#heard += 1;
       try {
         guard.pass(piece);
         process.call(connection, piece);

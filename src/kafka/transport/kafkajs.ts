@@ -134,14 +134,17 @@ class KafkajsTransport implements Transport {
     return Promise.resolve();
   }
 
+  /** The one that owes the fewest answers: a broker may be silent without closing its connections. */
   #standing(lane: Lane): KafkajsLink | null {
     const bootstrap = this.#bootstraps.get(lane);
-    if (bootstrap?.state === 'open') return bootstrap;
-    const nodes = this.#links.get(lane);
-    if (nodes !== undefined) {
-      for (const link of nodes.values()) if (link.state === 'open') return link;
+    const links = [...(this.#links.get(lane)?.values() ?? [])];
+    if (bootstrap !== undefined) links.unshift(bootstrap);
+    let best: KafkajsLink | null = null;
+    for (const link of links) {
+      if (link.state !== 'open') continue;
+      if (best === null || link.unanswered < best.unanswered) best = link;
     }
-    return null;
+    return best;
   }
 
   /** The link to a node is built once, however many requests wait for it. */

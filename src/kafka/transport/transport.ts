@@ -31,7 +31,10 @@ export interface TransportRequest {
   readonly apiKey: number;
   readonly apiVersion: number;
   readonly body: Buffer;
-  /** Deadline in milliseconds; when it passes, the connection is closed and the fate is unknown. */
+  /**
+   * Milliseconds without a byte of an answer after which the connection is closed and the fate is
+   * unknown.
+   */
   readonly timeoutMs: number;
   readonly lane: Lane;
 }
