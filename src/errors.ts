@@ -133,7 +133,7 @@ export const ERRORS = {
   RECORD_TIMEOUT: {
     meaning: 'Asynchronous work of a record did not finish within its time limit.',
     decision: 'record',
-    mend: 'Raise `timeoutMs` of the operator (below the transaction timeout) or mend the call.',
+    mend: 'Mend the call, or raise `timeoutMs` of the operator, for which later records of the task wait.',
   },
   RECORD_TOO_LARGE: {
     meaning: 'A result is larger than the broker accepts in one batch.',

@@ -14,8 +14,9 @@ export interface Options {
    */
   readonly instanceId: string | null;
   /**
-   * `host:port` where this process serves queries on its state; told to all members of the group.
-   * Default `null`: nowhere. Java: `application.server`.
+   * `host:port` of this process, in what it tells the group: every member gets to know it. Escapement
+   * itself serves nothing there and asks nobody yet. Default `null`: none is told. Java:
+   * `application.server`.
    */
   readonly applicationServer: string | null;
   /** Upper bound of the adaptive commit policy, 1..10,000 ms. Java: `commit.interval.ms`. */

@@ -8,7 +8,12 @@ export interface AsyncOptions {
    * overlap. Results go on in the order of the records either way.
    */
   readonly order?: 'key' | 'partition';
-  /** For each record, 1 to 900,000 ms, default 5,000; less than the transaction timeout. */
+  /**
+   * How long the work of one record may take, 1 to 900,000 ms, default 5,000. No transaction is open
+   * meanwhile, so `transactionTimeoutMs` is no bound of it; later records of the task wait for it
+   * with their results, up to `asyncWindowMax` of them. A task that is revoked or stopped does not
+   * wait: the work is cancelled, and done again wherever the task runs next.
+   */
   readonly timeoutMs?: number;
 }
 

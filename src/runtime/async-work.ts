@@ -81,8 +81,8 @@ function settleOnce(
     outcome.failed(
       new EscapementError(
         'RECORD_TIMEOUT',
-        `${node} did not finish within ${timeoutMs} ms: raise its timeoutMs (below the ` +
-          `transaction timeout) or mend the call.`,
+        `${node} did not finish within ${timeoutMs} ms: mend the call, or raise its timeoutMs, for ` +
+          `which later records of the task wait.`,
         { at: { node } },
       ),
     );

@@ -35,7 +35,7 @@ export interface JoiningOptions {
   readonly tasks: () => Promise<readonly TaskPlan[]>;
   /** Of the topology. */
   readonly fingerprint: string;
-  /** `host:port` where this process serves queries, told to all members; null: nowhere. */
+  /** `host:port` of this process, told to all members; null: none. */
   readonly host: string | null;
   /** The id of the schema that is written, by subject; asked before each JoinGroup. */
   readonly schemas: () => ReadonlyMap<string, number>;

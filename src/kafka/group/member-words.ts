@@ -33,7 +33,7 @@ export interface SubTopologyProfile {
 
 /** What a member is, whatever it runs now. */
 export interface MemberProfile {
-  /** `host:port` where its queries are served. */
+  /** `host:port`, if it told one. */
   readonly host: string | null;
   /** Of the whole topology; for people. */
   readonly fingerprint: string;
@@ -55,7 +55,7 @@ export interface AssignmentData {
   readonly profile: string;
   /** Why the member gets nothing and is to stop. */
   readonly refusal: string | null;
-  /** Who serves queries on which tasks. */
+  /** Which host has which tasks. */
   readonly hosts: readonly { readonly host: string; readonly tasks: readonly string[] }[];
 }
 

@@ -138,7 +138,7 @@ export class GroupMember {
     return this.#state;
   }
 
-  /** Which member serves queries on which tasks, by the last assignment; those without a host are not here. */
+  /** Which host has which tasks, by the last assignment; members without a host are not here. */
   get hosts(): AssignmentData['hosts'] {
     return this.#hosts;
   }
