@@ -74,6 +74,11 @@ export const ERRORS = {
     decision: 'stop',
     mend: '`await driver.idle()` before reading; `advance` lets time limits expire.',
   },
+  TEST_DRIVER_ENDLESS: {
+    meaning: 'In a `TestDriver`, one step of the test caused more records than `causedRecordsMax`.',
+    decision: 'stop',
+    mend: 'The message names the topics that feed each other: write to one that is not read.',
+  },
   REQUEST_FATE_UNKNOWN: {
     meaning: 'A request timed out or its connection was lost after it may have been sent.',
     decision: 'indefinite',

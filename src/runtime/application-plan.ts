@@ -148,7 +148,7 @@ function writtenTopics(topology: Topology): readonly string[] {
   return [...names];
 }
 
-function deadLetterTopics(policy: RecordPolicy): readonly string[] {
+export function deadLetterTopics(policy: RecordPolicy): readonly string[] {
   if (policy.kind === 'dead-letter') return [policy.topic];
   return policy.kind === 'retry' ? deadLetterTopics(policy.then) : [];
 }

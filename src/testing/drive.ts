@@ -2,6 +2,7 @@
  * All tasks of a topology over one set of topics: what was written is passed on to whoever reads it.
  *
  * I1. Records are delivered one by one, in the order in which they were written.
+ * I2. A topology that feeds itself comes to an end: what one step of a test may cause is bounded.
  */
 import { type Options, resolveOptions } from '../config/options.ts';
 import type { TopicPartition } from '../kafka/topic-partition.ts';
@@ -9,18 +10,27 @@ import type { Ports } from '../ports.ts';
 import type { ApplicationPlan } from '../runtime/application-plan.ts';
 import { DrivenTask } from './driven-task.ts';
 import { TopicLogs } from './topic-logs.ts';
+import { endless } from './topic-loop.ts';
 
 export interface DriveParts {
   readonly application: ApplicationPlan;
   readonly options: Options;
   readonly ports: Ports;
+  /** Records that tasks may write to what tasks read, for each of the steps that `allow` is told. */
+  readonly causedRecordsMax: number;
 }
 
 export class Drive {
   readonly logs = new TopicLogs();
   readonly tasks: readonly DrivenTask[];
+  readonly #application: ApplicationPlan;
+  readonly #causedRecordsMax: number;
+  /** I2. Records of all inputs at which it ends. */
+  #recordsMax = Number.POSITIVE_INFINITY;
 
-  constructor({ application, options, ports }: DriveParts) {
+  constructor({ application, options, ports, causedRecordsMax }: DriveParts) {
+    this.#application = application;
+    this.#causedRecordsMax = causedRecordsMax;
     this.tasks = application.tasks.map(
       (plan) => new DrivenTask({ plan, application, logs: this.logs, options, ports }),
     );
@@ -35,6 +45,24 @@ export class Drive {
     return first;
   }
 
+  /** I2. What is in the topics now may cause as many records as so many steps of a test may. */
+  allow(steps = 1): void {
+    this.#recordsMax = this.#records() + steps * this.#causedRecordsMax;
+  }
+
+  /** The next record of a task. Throws `TEST_DRIVER_ENDLESS`, and what stops the task. */
+  deliver(task: DrivenTask): void {
+    if (this.#records() > this.#recordsMax) {
+      throw endless(this.#application, task.nextTopic, this.#causedRecordsMax);
+    }
+    task.deliver();
+  }
+
+  #records(): number {
+    const inputs = this.tasks.flatMap(({ plan }) => plan.inputs);
+    return inputs.reduce((sum, input) => sum + this.logs.end(input), 0);
+  }
+
   /** Delivers everything there is, each record in a step of its own. Throws what stops a task. */
   run(): void {
     for (const task of this.tasks) {
@@ -42,7 +70,7 @@ export class Drive {
       task.commit();
     }
     for (let task = this.next(); task !== null; task = this.next()) {
-      task.deliver();
+      this.deliver(task);
       task.commit();
     }
   }

@@ -118,17 +118,26 @@ export class DrivenTask {
 
   /** Takes one record from its inputs and works. Throws what stops the task. */
   deliver(): void {
-    const waiting = this.plan.inputs.filter(
-      (input) => this.#orderOf(input) < Number.POSITIVE_INFINITY,
-    );
-    const [input] = waiting.sort((one, other) => this.#orderOf(one) - this.#orderOf(other));
-    const feed = this.#feeds.get(input!.topic)!;
-    feed.put(this.#parts.logs.chunk(input!, feed.position, 1));
+    const input = this.#nextInput();
+    const feed = this.#feeds.get(input.topic)!;
+    feed.put(this.#parts.logs.chunk(input, feed.position, 1));
     for (const each of this.#feeds.values()) {
       each.lastStableOffset = each.position;
       each.highWatermark = each.position;
     }
     this.work();
+  }
+
+  /** Of the record that is delivered next. */
+  get nextTopic(): string {
+    return this.#nextInput().topic;
+  }
+
+  #nextInput(): TaskPlan['inputs'][number] {
+    const waiting = this.plan.inputs.filter(
+      (input) => this.#orderOf(input) < Number.POSITIVE_INFINITY,
+    );
+    return waiting.sort((one, other) => this.#orderOf(one) - this.#orderOf(other))[0]!;
   }
 
   /** Goes on with what has been delivered. Throws what stops the task. */

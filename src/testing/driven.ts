@@ -31,7 +31,15 @@ export interface TestDriverOptions {
   readonly seed?: number;
   /** Wall clock at the start, epoch milliseconds. Default 0. It moves by `advance` alone. */
   readonly startMs?: number;
+  /**
+   * Records that one `pipe`, `advance` or `idle` may cause in topics that the topology reads itself;
+   * more are `TEST_DRIVER_ENDLESS`, since a topology that feeds itself would never be done. Default
+   * 10,000; at least 1.
+   */
+  readonly causedRecordsMax?: number;
 }
+
+const CAUSED_RECORDS_MAX = 10_000;
 
 export interface Driven {
   readonly topology: Topology;
@@ -48,7 +56,10 @@ export async function drivenOf(
   const topology = change(built(options));
   const application = await applicationOf(options, topology);
   const time = new ManualTime(options.startMs ?? 0);
-  const drive = new Drive({ application, options: driverOptions(), ports: time.ports(1) });
+  const drive = new Drive({
+    ...{ application, options: driverOptions(), ports: time.ports(1) },
+    causedRecordsMax: options.causedRecordsMax ?? CAUSED_RECORDS_MAX,
+  });
   return { topology, application, time, drive };
 }
 

@@ -46,6 +46,7 @@ export class Replay {
    * again when its record is redone, where the test says nothing: then as much time passes again.
    */
   #advancedMs = 0;
+  #piped = 0;
 
   constructor(parts: ReplayParts) {
     this.#parts = parts;
@@ -74,6 +75,9 @@ export class Replay {
       await this.#drain();
     }
     drive.logs.append(record);
+    // What the records before have caused may be written only now.
+    this.#piped += 1;
+    drive.allow(this.#piped);
     await this.#drain();
   }
 
@@ -86,7 +90,7 @@ export class Replay {
         await commit(feeder);
         continue;
       }
-      task.deliver();
+      drive.deliver(task);
       await this.#turn(task);
     }
   }

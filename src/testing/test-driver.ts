@@ -76,6 +76,7 @@ export class TestDriver {
   static async start(options: TestDriverOptions): Promise<TestDriver> {
     wholeNumber('replays', options.replays ?? 0, 0);
     wholeNumber('startMs', options.startMs ?? 0, 0);
+    wholeNumber('causedRecordsMax', options.causedRecordsMax ?? 1, 1);
     const { stack } = new Error();
     const notes = new CallNotes();
     const driven = await drivenOf(options, (topology) => notes.watched(topology));
@@ -173,6 +174,7 @@ export class TestDriver {
     this.#deeds.push({ kind: 'idle' });
     const since = systemPorts.clock.monotonic();
     for (const start of this.#starts) await start();
+    this.#driven.drive.allow();
     for (this.#run(); !this.#driven.drive.isDone; this.#run()) {
       patience(since);
       await systemPorts.timers.turn();
@@ -185,6 +187,7 @@ export class TestDriver {
     wholeNumber('advance', ms, 0);
     this.#deeds.push({ kind: 'advance', ms });
     this.#driven.time.advance(ms);
+    this.#driven.drive.allow();
     this.#run();
   }
 
@@ -249,6 +252,7 @@ export class TestDriver {
     this.#deeds.push({ kind: 'pipe', record });
     if (this.#open !== null) this.#open.isUsed = true;
     this.#driven.drive.logs.append(record);
+    this.#driven.drive.allow();
     this.#run();
   }
 
