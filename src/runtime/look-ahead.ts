@@ -74,15 +74,23 @@ export class LookAhead {
   }
 }
 
-/** Operators that leave the key as it came. */
-const KEY_PRESERVING: ReadonlySet<TopologyNode['kind']> = new Set([
-  'source',
-  'merge',
-  'filter',
-  'peek',
-  'mapValues',
-  'flatMapValues',
-]);
+/** Whether records leave it at once, with the key as it came. What is false costs only speed. */
+const PRESERVES_KEYS: Readonly<Record<TopologyNode['kind'], boolean>> = {
+  source: true,
+  merge: true,
+  filter: true,
+  peek: true,
+  mapValues: true,
+  flatMapValues: true,
+  selectKey: false,
+  segment: false,
+  mapAsync: false,
+  repartition: false,
+  aggregate: false,
+  windowedAggregate: false,
+  late: false,
+  sink: false,
+};
 
 /** The store in which a source's keys are looked up as they came, or null. */
 export function storeOfKeys(source: SourceNode, nodes: readonly TopologyNode[]): string | null {
@@ -93,7 +101,7 @@ export function storeOfKeys(source: SourceNode, nodes: readonly TopologyNode[]):
   for (const node of nodes) {
     if (!node.parents.some((id) => reached.has(id))) continue;
     if (node.kind === 'aggregate' && node.key === key) return node.store;
-    if (KEY_PRESERVING.has(node.kind)) reached.add(node.id);
+    if (PRESERVES_KEYS[node.kind]) reached.add(node.id);
   }
   return null;
 }

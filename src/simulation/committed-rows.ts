@@ -9,6 +9,7 @@ import { inspect } from 'node:util';
 import { encodedBytes } from '../serde/encode-buffer.ts';
 import type { Serde } from '../serde/serde.ts';
 import type { Topology } from '../topology/node.ts';
+import { isStateful } from '../topology/sub-topologies.ts';
 import type { CommittedRecord } from './oracle/committed-log.ts';
 
 export interface RowGroup {
@@ -80,8 +81,7 @@ export function readerOf(topology: Topology): Reader {
 
 function writes(node: Topology['nodes'][number], topic: string): boolean {
   if (node.kind === 'sink') return node.topic === topic;
-  const isStore = node.kind === 'aggregate' || node.kind === 'windowedAggregate';
-  return isStore && topic.endsWith(`-${node.store}-changelog`);
+  return isStateful(node) && topic.endsWith(`-${node.store}-changelog`);
 }
 
 /** In one line, and whole: what is shown is what is compared. */

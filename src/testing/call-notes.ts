@@ -74,7 +74,13 @@ export class CallNotes {
         return { ...node, add: (sum: unknown, record: AnyRec) => this.#fold(node, sum, record) };
       case 'segment':
         return this.#segment(node);
-      default:
+      case 'source':
+      case 'peek':
+      case 'merge':
+      case 'mapAsync':
+      case 'repartition':
+      case 'late':
+      case 'sink':
         return node;
     }
   }

@@ -44,7 +44,15 @@ export function calledBy(node: TopologyNode): string {
     case 'aggregate':
     case 'windowedAggregate':
       return `${node.kind}('${node.store}')`;
-    default:
+    case 'filter':
+    case 'mapValues':
+    case 'flatMapValues':
+    case 'selectKey':
+    case 'peek':
+    case 'merge':
+    case 'segment':
+    case 'mapAsync':
+    case 'late':
       return node.id;
   }
 }
@@ -65,7 +73,15 @@ function nodeProblems(node: TopologyNode): readonly string[] {
     case 'aggregate':
     case 'windowedAggregate':
       return problemsOf([nameProblem(node.store)]);
-    default:
+    case 'filter':
+    case 'mapValues':
+    case 'flatMapValues':
+    case 'selectKey':
+    case 'peek':
+    case 'merge':
+    case 'segment':
+    case 'mapAsync':
+    case 'late':
       return problemsOf([nameProblem(node.id)]);
   }
 }

@@ -21,6 +21,7 @@ export function fingerprint(topology: Topology): string {
   return createHash('sha256').update(text).digest('hex').slice(0, 16);
 }
 
+/** Without a default: a new kind is asked for its settings by the compiler. */
 function identity(node: TopologyNode): readonly unknown[] {
   switch (node.kind) {
     case 'source':
@@ -35,7 +36,15 @@ function identity(node: TopologyNode): readonly unknown[] {
       const { store, sizeMs, advanceMs, graceMs, emit, key, value } = node;
       return [store, sizeMs, advanceMs, graceMs, emit, key.name, value.name];
     }
-    default:
+    case 'filter':
+    case 'mapValues':
+    case 'flatMapValues':
+    case 'selectKey':
+    case 'peek':
+    case 'merge':
+    case 'segment':
+    case 'mapAsync':
+    case 'late':
       return [];
   }
 }

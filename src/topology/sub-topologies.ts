@@ -31,8 +31,28 @@ export function storeOf(node: TopologyNode): string | null {
   return isStateful(node) ? node.store : null;
 }
 
+/** Every kind says what it is: one that is left out would have a store that nobody restores. */
+const STATEFUL: {
+  readonly [Kind in TopologyNode['kind']]: Kind extends StatefulNode['kind'] ? true : false;
+} = {
+  source: false,
+  filter: false,
+  mapValues: false,
+  flatMapValues: false,
+  selectKey: false,
+  peek: false,
+  merge: false,
+  segment: false,
+  mapAsync: false,
+  repartition: false,
+  aggregate: true,
+  windowedAggregate: true,
+  late: false,
+  sink: false,
+};
+
 export function isStateful(node: TopologyNode): node is StatefulNode {
-  return node.kind === 'aggregate' || node.kind === 'windowedAggregate';
+  return STATEFUL[node.kind];
 }
 
 /** In the order of their first nodes. Throws `TOPOLOGY_INVALID` when two would have one name. */
