@@ -1,5 +1,6 @@
 /**
- * Runs the word count on the embedded broker: `node dist/topologies/1-word-count/main.js`.
+ * Runs the word count on the embedded broker: `npm ci && npm run build`, then
+ * `node dist/topologies/1-word-count/main.js`.
  * Arguments are lines of text; without any it counts the words of a line of its own.
  */
 import { describe, run } from 'escapement';
