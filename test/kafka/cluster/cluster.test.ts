@@ -205,14 +205,31 @@ describe('a cluster', () => {
     );
   });
 
-  it('looks once more when its first request was lost and took all of its time', async () => {
+  /** Requests for metadata are lost without a word, so many of them; then they are answered. */
+  const lose = (count: number): void => {
     let lost = 0;
     transport.onRaw(metadata.key, async ({ apiVersion, timeoutMs }) => {
-      if (++lost > 1) return encodeResponse(metadata, apiVersion, METADATA);
-      await systemPorts.timers.sleep(timeoutMs);
+      if (++lost > count) return encodeResponse(metadata, apiVersion, METADATA);
+      await systemPorts.timers.sleep(timeoutMs + 1);
       throw new TransportError('unknown', `not answered within ${timeoutMs} ms`);
     });
-    expect([...(await cluster.topics(['orders'])).keys()]).toEqual(['orders']);
+  };
+  const deadlines = () =>
+    transport.asked.filter(({ apiKey }) => apiKey === metadata.key).map((each) => each.timeoutMs);
+
+  it('misses a lost request soon, and gives the next one twice as long', async () => {
+    lose(3);
+    const parts = { transport, ports: systemPorts, log: silentLog };
+    const member = new Cluster({ ...parts, requestTimeoutMs: 500, lookupAttemptMs: 10 });
+    expect([...(await member.topics(['orders'])).keys()]).toEqual(['orders']);
+    expect(deadlines()).toEqual([10, 20, 40, 80]);
+  });
+
+  it('starts although the first request is lost', async () => {
+    lose(1);
+    const parts = { transport, ports: systemPorts, log: silentLog };
+    await new Cluster({ ...parts, startTimeoutMs: 1_000 }).start();
+    expect(deadlines()).toEqual([500, 500]);
   });
 
   it('refuses a partition that the topic does not have', async () => {

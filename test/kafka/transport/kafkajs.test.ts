@@ -13,7 +13,7 @@ import {
   type Transport,
   TransportError,
 } from '../../../src/kafka/transport/transport.ts';
-import { systemPorts } from '../../../src/ports.ts';
+import { type Ports, systemPorts } from '../../../src/ports.ts';
 import { silentLog } from '../../../src/telemetry/log.ts';
 
 const HOST = '127.0.0.1';
@@ -21,7 +21,10 @@ const METADATA_VERSION = 9;
 
 /** Stands between transport and broker, and misbehaves on demand. */
 class Door {
-  behaviour: 'pass' | 'mute' | 'half' | 'refuse' | 'lie' | 'garble' = 'pass';
+  behaviour: 'pass' | 'mute' | 'half' | 'halves' | 'refuse' | 'lie' | 'garble' = 'pass';
+  /** Resolves when the first of two halves is on its way, with what sends the second. */
+  readonly held: Promise<() => void>;
+  #holds: (release: () => void) => void = () => {};
   /** Answered instead of what the broker says, when lying. */
   lie: Buffer = Buffer.alloc(0);
   readonly #server: Server;
@@ -29,6 +32,9 @@ class Door {
   accepted = 0;
 
   constructor(to: number) {
+    this.held = new Promise((resolve) => {
+      this.#holds = resolve;
+    });
     this.#server = createServer((client) => {
       this.accepted++;
       if (this.behaviour === 'refuse') {
@@ -50,6 +56,10 @@ class Door {
         if (this.behaviour === 'lie') client.write(this.lie);
         // Everything behind size and correlation id.
         if (this.behaviour === 'garble') client.write(Buffer.from(bytes).fill(0xff, 8));
+        if (this.behaviour === 'halves') {
+          const release = () => void client.write(bytes.subarray(bytes.length >> 1));
+          client.write(bytes.subarray(0, bytes.length >> 1), () => this.#holds(release));
+        }
         if (this.behaviour === 'half') {
           this.behaviour = 'pass';
           client.write(bytes.subarray(0, bytes.length >> 1), () => client.destroy());
@@ -98,9 +108,11 @@ describe('the kafkajs transport', () => {
     await listener.close();
   });
 
-  const transportTo = (...ports: number[]): Transport => {
+  const transportTo = (...ports: number[]): Transport => transportWith(systemPorts, ...ports);
+
+  const transportWith = (own: Ports, ...ports: number[]): Transport => {
     const brokers = ports.map((each) => `${HOST}:${each}`);
-    const transport = kafkajsTransport({ brokers }, { ports: systemPorts, log: silentLog });
+    const transport = kafkajsTransport({ brokers }, { ports: own, log: silentLog });
     open.push(transport);
     return transport;
   };
@@ -221,6 +233,44 @@ describe('the kafkajs transport', () => {
     expect(await nodesOf(transport, 0)).toEqual([0]);
     await transport.close();
     expect(((await elsewhere) as TransportError).fate).toBe('unknown');
+  });
+
+  it('lets a deadline pass while an answer is coming in', async () => {
+    const deadlines: (() => void)[] = [];
+    const after = (_: number, run: () => void) => {
+      deadlines.push(run);
+      return { cancel: () => {} };
+    };
+    const timers = { ...systemPorts.timers, after };
+    const transport = transportWith({ ...systemPorts, timers }, port);
+    transport.learn([{ id: 0, host: HOST, port }]);
+    await nodesOf(transport, 0);
+    door.behaviour = 'halves';
+    const answered = nodesOf(transport, 0);
+    const release = await door.held;
+    // The deadline passes before the half that is there was read, as after a standstill.
+    await systemPorts.timers.sleep(1);
+    deadlines.at(-1)!();
+    await systemPorts.timers.sleep(1);
+    release();
+    expect(await answered).toEqual([0]);
+  });
+
+  it('asks the node that owes no answer when any will do', async () => {
+    const silent = new Door(listener.port);
+    onTestFinished(() => silent.stop());
+    const transport = transportTo(port);
+    transport.learn([
+      { id: 0, host: HOST, port: await silent.start() },
+      { id: 1, host: HOST, port },
+    ]);
+    await nodesOf(transport, 0);
+    await nodesOf(transport, 1);
+    silent.behaviour = 'mute';
+    const owed = failure(nodesOf(transport, 0, 60_000));
+    expect(await nodesOf(transport, 'any', 60_000)).toEqual([0]);
+    await transport.close();
+    expect(((await owed) as TransportError).fate).toBe('unknown');
   });
 
   it('knows that a request was never sent when its connection never stood', async () => {
