@@ -170,11 +170,14 @@ export class RecordQueue {
     return lowest;
   }
 
-  /** True when fetched data waits, or a record is at hand. */
+  /**
+   * True when fetched data waits, a record is at hand, or the chunk of the last one was not seen to its
+   * end: a step that is committed in the middle of a chunk is one too many.
+   */
   get hasMore(): boolean {
     return this.#partitions.some(
-      ({ hasHead, entry, preparing }) =>
-        hasHead || (preparing === null && entry.feed.bufferedBytes > 0),
+      ({ hasHead, chunkEnd, entry, preparing }) =>
+        hasHead || chunkEnd >= 0 || (preparing === null && entry.feed.bufferedBytes > 0),
     );
   }
 

@@ -26,14 +26,6 @@ export type ProxyFault =
 
 export type ProxyFaultKind = ProxyFault['kind'];
 
-/** The client never learns what became of the request. */
-export const LOST_ANSWERS: readonly ProxyFaultKind[] = [
-  'lose-answer',
-  'swallow-answer',
-  'cut-answer',
-  'close-after-forward',
-];
-
 export interface ProxiedRequest {
   readonly node: number;
   /** Numbered from 1 over all proxies that share a plan. */

@@ -46,9 +46,9 @@ it.each(written)('counts go on from a changelog compressed with %s', async (comp
   }
 });
 
-it('a codec that this Node cannot write is refused at start', async () => {
+const writesZstd = 'zstdCompressSync' in zlib;
+it.skipIf(writesZstd)('a codec that this Node cannot write is refused at start', async () => {
   lab = await Lab.open({ in: 1, out: 1 });
-  if ('zstdCompressSync' in zlib) return;
   await expect(lab.start(counting(), lab.wire(), { compression: 'zstd' })).rejects.toMatchObject({
     code: 'OPTION_INVALID',
   });

@@ -48,10 +48,10 @@ test('user code that holds the process is told with its task, the stall is count
   lab.write('in', [['a', 'slow']]);
   await lab.reached(1);
   await until(
-    () => application.metrics()['process.stalls'] > 0,
+    // A busy machine stalls a little by itself.
+    () => application.metrics()['process.stalledMs'] > 3_500,
     () => 'the stall was not seen',
   );
-  expect(application.metrics()['process.stalledMs']).toBeGreaterThan(3_500);
   const held = told.find(({ event }) => event === 'a task held the process');
   expect(held?.fields).toMatchObject({ task: 'in_0', before: ['in-0@1'] });
 });

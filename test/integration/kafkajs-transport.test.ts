@@ -25,15 +25,9 @@ import { describeReal } from './real/parts.ts';
 
 const LONG_POLL = {
   isolation: 'read_committed',
-  maxWaitMs: 3_000,
+  maxWaitMs: 5_000,
   bytesPerPartitionMax: 1,
 } as const;
-
-const elapsed = async (work: Promise<unknown>): Promise<number> => {
-  const begun = performance.now();
-  await work;
-  return performance.now() - begun;
-};
 
 const failure = (work: Promise<unknown>): Promise<EscapementError> =>
   work.then(
@@ -129,10 +123,14 @@ describeReal('the kafkajs transport on Kafka 4.3.1', () => {
   });
 
   it('answers other lanes at once while a long poll waits', async () => {
-    const polling = longPoll();
+    let polled = 'no';
+    const polling = longPoll().then(() => {
+      polled = 'yes';
+    });
     await systemPorts.timers.sleep(50);
-    expect(await elapsed(initialise('beside-a-poll'))).toBeLessThan(1_500);
-    expect(await elapsed(endOffsets(cluster, 'lanes', 1))).toBeLessThan(1_500);
+    await initialise('beside-a-poll');
+    await endOffsets(cluster, 'lanes', 1);
+    expect(polled).toBe('no');
     await polling;
   });
 
@@ -153,7 +151,7 @@ describeReal('the kafkajs transport on Kafka 4.3.1', () => {
       answered = 'yes';
     });
     await systemPorts.timers.sleep(300);
-    expect(await elapsed(initialise('beside-a-join'))).toBeLessThan(1_500);
+    await initialise('beside-a-join');
     expect(answered).toBe('no');
     // On the lane of the group a heartbeat waits behind it, which is why lanes are sockets.
     const beat = cluster.send(
@@ -196,7 +194,6 @@ describeReal('the kafkajs transport on Kafka 4.3.1', () => {
       const hasty = failure(
         cluster.send(coordinator, initProducerId, body, { lane: 'transaction', timeoutMs: 500 }),
       );
-      expect(await elapsed(hasty)).toBeLessThan(1_500);
       for (const error of await Promise.all([patient, hasty])) {
         expect(error).toBeInstanceOf(TransportError);
         expect((error as TransportError).fate).toBe('unknown');

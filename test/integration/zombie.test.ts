@@ -30,7 +30,6 @@ async function haunt(scene: BillingScene, zombie: Launched): Promise<void> {
   await until(async () => (await scene.cluster.progress()) > before, 'nothing is billed');
   zombie.signal('SIGSTOP');
   await writing;
-  await new Promise((resolve) => setTimeout(resolve, 1_000));
   // Else there would be nothing that it could commit late.
   expect(await scene.cluster.isDrained()).toBe(false);
   await scene.drained();

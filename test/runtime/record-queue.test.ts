@@ -72,6 +72,13 @@ test('the lowest time among the heads runs first, each input in its own order', 
   );
 });
 
+test('more is at hand until a chunk was seen to its end', () => {
+  const { queue } = new Bench(merging(1)).put('a', rowsOf('a', [1, 2])).run;
+  const seen = [queue.hasMore];
+  while (queue.next() !== null) seen.push(queue.hasMore);
+  expect([...seen, queue.hasMore]).toEqual([true, true, true, false]);
+});
+
 test('a task waits for an input that it has heard nothing of', () => {
   const bench = new Bench(merging(2)).put('a', rowsOf('a', [1])).work();
   expect(ran(bench)).toEqual([]);

@@ -43,7 +43,8 @@ test.each(['stay', 'leave'] as const)(
     await systemPorts.timers.sleep(300);
     const began = Date.now();
     await application.stop();
-    expect(Date.now() - began).toBeLessThan(1_000);
+    // Lookups alone would take a minute.
+    expect(Date.now() - began).toBeLessThan(10_000);
     expect(application.state).toBe('stopped');
   },
 );

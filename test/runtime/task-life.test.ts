@@ -214,7 +214,6 @@ test.each(['requests', 'answers'] as const)(
     const began = Date.now();
     await first.finish('revoked');
     expect(Date.now() - began).toBeGreaterThan(100);
-    expect(Date.now() - began).toBeLessThan(1_000);
     await lives.running();
     hold.open();
     lab.write('in', ROWS);

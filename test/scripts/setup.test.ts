@@ -87,11 +87,9 @@ describe('setup', () => {
     ]);
   });
 
-  test('does nothing, quickly, when nothing changed', async () => {
+  test('does nothing when nothing changed', async () => {
     await setUp();
-    const begun = performance.now();
     expect(await setUp()).toEqual({ code: 0, stdout: '', stderr: '' });
-    expect(performance.now() - begun).toBeLessThan(2_000);
     expect(log()).toHaveLength(2);
   });
 

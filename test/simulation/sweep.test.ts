@@ -38,7 +38,7 @@ test('a case whose request is never sent says so', async () => {
 test('the cases are those of every request of an undisturbed run', async () => {
   const cases = await sweepCases({ workload: workloadOf('list-append') });
   const requests = new Set(cases.map(({ request }) => JSON.stringify(request)));
-  expect(requests.size).toBeGreaterThan(80);
+  expect(requests.size).toBeGreaterThan(50);
   // Eleven things can become of any request, whatever its API.
   expect(cases.length).toBeGreaterThan(11 * requests.size);
 });

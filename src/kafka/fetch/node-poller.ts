@@ -56,6 +56,8 @@ export class NodePoller {
   readonly #feeds = new Set<Feed>();
   #longPoll: 'none' | 'due' | 'running' = 'none';
   #shortPoll: 'none' | 'due' | 'running' = 'none';
+  /** Of the short poll under way. */
+  #shortAnswer: Promise<'none' | 'some'> | null = null;
   #rotation = 0;
   #closed: 'no' | 'yes' = 'no';
 
@@ -98,6 +100,11 @@ export class NodePoller {
     this.#longPoll = 'running';
     let news: 'none' | 'some' = 'none';
     for (;;) {
+      if (this.#shortAnswer !== null) {
+        if (news === 'some') this.#options.arrived();
+        news = 'none';
+        await this.#afterShort(this.#shortAnswer);
+      }
       const ask = this.#due();
       const answer = ask === null ? null : this.#send(ask, this.#options.maxWaitMs);
       if (news === 'some') this.#options.arrived();
@@ -112,13 +119,25 @@ export class NodePoller {
     while (this.#longPoll === 'running') {
       const ask = this.#due();
       if (ask === null) break;
-      const news = await this.#absorb(ask, this.#send(ask, 0));
+      this.#shortAnswer = this.#absorb(ask, this.#send(ask, 0));
+      const news = await this.#shortAnswer;
+      this.#shortAnswer = null;
       if (news === 'some') this.#options.arrived();
       else await this.#options.cluster.ports.timers.sleep(SHORT_POLL_PAUSE_MS);
     }
     this.#shortPoll = 'none';
     // The long poll may have ended during the pause, when nothing was left for it to ask.
     if (this.#longPoll === 'none' && this.#closed === 'no') this.wake();
+  }
+
+  /**
+   * The long poll takes in what is asked for beside it, for which the answer must be here; that it is
+   * waited for no longer than a pause keeps a lost one from holding the others up.
+   */
+  async #afterShort(answer: Promise<unknown>): Promise<void> {
+    this.#longPoll = 'due';
+    await Promise.race([answer, this.#options.cluster.ports.timers.sleep(SHORT_POLL_PAUSE_MS)]);
+    this.#longPoll = 'running';
   }
 
   /** The feeds to ask for, in an order that moves on: the first always gets a whole batch. */

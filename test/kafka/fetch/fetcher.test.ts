@@ -13,6 +13,8 @@ import { ScriptedTransport } from '../transport/scripted.ts';
 import { Reading, takeAll } from './reading.ts';
 
 const FETCH = 1;
+/** Longer than a test may take. */
+const LONG_MS = 30_000;
 const sleep = (ms: number): Promise<void> => systemPorts.timers.sleep(ms);
 
 describe('a fetcher', () => {
@@ -54,32 +56,28 @@ describe('a fetcher', () => {
   it('hands a new record on at once, in the middle of a long poll', async () => {
     const { client, cluster, write } = bound(new Reading());
     client.createTopic('orders');
-    const fetcher = fetcherOf(cluster, { maxWaitMs: 5_000 });
+    const fetcher = fetcherOf(cluster, { maxWaitMs: LONG_MS });
     const feed = fetcher.add('orders', 0, 0);
     await sleep(30);
-    const begun = performance.now();
     for (const value of ['a', 'b', 'c']) {
       write('orders', 0, value);
       expect(await read(fetcher, feed, 1)).toEqual([value]);
     }
-    expect(performance.now() - begun).toBeLessThan(500);
   });
 
   it('reads a partition that is added while a long poll waits for others', async () => {
     const { client, cluster, transport, write } = bound(new Reading());
     client.createTopic('orders', 2);
     write('orders', 1, 'a');
-    const fetcher = fetcherOf(cluster, { maxWaitMs: 5_000 });
+    const fetcher = fetcherOf(cluster, { maxWaitMs: LONG_MS });
     fetcher.add('orders', 0, 0);
     await sleep(30);
     expect(transport.count(FETCH)).toBe(1);
-    const begun = performance.now();
     const feed = fetcher.add('orders', 1, 0);
     expect(await read(fetcher, feed, 1)).toEqual(['a']);
     // And what comes while the long poll still goes on without it.
     write('orders', 1, 'b');
     expect(await read(fetcher, feed, 1)).toEqual(['b']);
-    expect(performance.now() - begun).toBeLessThan(500);
   });
 
   it('does not spin when nothing comes', async () => {
@@ -118,7 +116,7 @@ describe('a fetcher', () => {
     const fetcher = fetcherOf(cluster, {
       bytesPerPartitionMax: 700,
       prefetchBytesPerPartitionMax: 1_000,
-      maxWaitMs: 5_000,
+      maxWaitMs: LONG_MS,
     });
     const feed = fetcher.add('orders', 0, 0);
     // An idle neighbour keeps a long poll open, which must not hold the full one back later.
@@ -129,10 +127,8 @@ describe('a fetcher', () => {
     const sent = transport.count(FETCH);
     await sleep(50);
     expect(transport.count(FETCH)).toBe(sent);
-    const begun = performance.now();
     const values = await read(fetcher, feed, 6);
     expect(values.map((each) => each[0]).join('')).toBe('012345');
-    expect(performance.now() - begun).toBeLessThan(500);
   });
 
   it('makes an offset outside of the log the error of that feed alone', async () => {
@@ -184,7 +180,7 @@ describe('a fetcher', () => {
     const { client, cluster, write } = bound(new Reading());
     client.createTopic('orders');
     write('orders', 0, 'a', 'b');
-    const fetcher = fetcherOf(cluster, { maxWaitMs: 5_000 });
+    const fetcher = fetcherOf(cluster, { maxWaitMs: LONG_MS });
     const feed = fetcher.add('orders', 0, 0);
     await read(fetcher, feed, 2);
     fetcher.remove(feed);

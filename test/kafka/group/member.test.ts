@@ -294,7 +294,8 @@ describe('members of different topologies', () => {
       cluster: stage.over.process().cluster,
       groupId: 'billing',
       instanceId: 'foreign',
-      sessionTimeoutMs: 5_000,
+      // It sends no heartbeats.
+      sessionTimeoutMs: 60_000,
       rebalanceTimeoutMs: 5_000,
     });
     const { memberId, generation } = await foreign.join('', Buffer.from('nonsense'));

@@ -238,11 +238,9 @@ describe('an answer to repeat on', () => {
   test('stops being repeated after half of the transaction timeout, and is indefinite then', async () => {
     const { cluster, producer } = await ready({ timeoutMs: 100 });
     cluster.script('AddPartitionsToTxn', ...Array.from({ length: 100 }, () => 51));
-    const began = performance.now();
     const error = await failure(producer.commit(step([output('invoices', 0, ['a'])])));
-    expect(performance.now() - began).toBeLessThan(90);
     expect(error.decision).toBe('indefinite');
-    expect(error.message).toContain('CONCURRENT_TRANSACTIONS');
+    expect(error.message).toMatch(/did not succeed within 50 ms.*CONCURRENT_TRANSACTIONS/);
     expect(producer.state).toBe('unknown');
     expect(new Set(cluster.names())).toEqual(new Set(['AddPartitionsToTxn']));
   });
