@@ -180,6 +180,11 @@ export const ERRORS = {
     decision: 'stop',
     mend: 'Retention removed unread records: decide where to go on and set the group offset.',
   },
+  CHANGELOG_MISSING: {
+    meaning: 'A changelog does not exist although its application has run before.',
+    decision: 'stop',
+    mend: 'New store: name it in `newStores`. Deleted topic: see "Topics that are gone" in docs/operating.md.',
+  },
   CHANGELOG_HELD: {
     meaning: 'A foreign transaction stays open on a changelog partition, so restore cannot finish.',
     decision: 'stop',

@@ -55,7 +55,7 @@ export interface Application {
  *
  * Creates missing internal topics. Rejects with `OPTION_INVALID` (every problem at once),
  * `CONNECTION_FAILED`, `AUTHENTICATION_FAILED`, `TLS_FAILED`, `NOT_AUTHORIZED`, `BROKER_TOO_OLD`,
- * `TOPIC_MISMATCH`, `TOPOLOGY_INVALID`, or the registry's error; nothing keeps
+ * `TOPIC_MISMATCH`, `CHANGELOG_MISSING`, `TOPOLOGY_INVALID`, or the registry's error; nothing keeps
  * running then.
  *
  * A failure later on is told by `stopped()`, `listener.failed` and `log`; with none of the three it

@@ -86,6 +86,12 @@ export interface Options {
   readonly windowChangelogAdditionalRetentionMs: number;
   /** Least pause between purges of repartition topics. Java: `repartition.purge.interval.ms`. */
   readonly repartitionPurgeIntervalMs: number;
+  /**
+   * Stores that this version adds to an application that has run before: their changelogs start empty
+   * at the committed offsets. Without it a start with a missing changelog is refused
+   * (`CHANGELOG_MISSING`). Default: none. Take it out again with the next version.
+   */
+  readonly newStores: readonly string[];
   /** Largest offset metadata the broker takes. Broker: `offset.metadata.max.bytes`. */
   readonly offsetMetadataBytesMax: number;
   /** Time the engine works before input and output get their turn. */
@@ -119,6 +125,7 @@ export const DEFAULTS: Readonly<Omit<Options, 'applicationId'>> = Object.freeze(
   minInsyncReplicas: -1,
   windowChangelogAdditionalRetentionMs: 86_400_000,
   repartitionPurgeIntervalMs: 30_000,
+  newStores: Object.freeze([]),
   offsetMetadataBytesMax: 4_096,
   sliceMs: 10,
 });
@@ -185,6 +192,7 @@ export function resolveOptions(
 
 function checkNames(options: Options, problems: string[]): void {
   const { applicationId, instanceId, applicationServer, onClose, compression, rackId } = options;
+  const newStores: unknown = options.newStores;
   const isName = (name: unknown): boolean =>
     typeof name === 'string' && NAME.test(name) && name !== '.' && name !== '..';
   if (!isName(applicationId)) {
@@ -206,6 +214,9 @@ function checkNames(options: Options, problems: string[]): void {
   }
   if (rackId !== null && (typeof rackId !== 'string' || rackId === '' || rackId.length > 200)) {
     problems.push(`rackId must be a text of 1 to 200 characters, not ${shown(rackId)}`);
+  }
+  if (!Array.isArray(newStores) || newStores.some((name) => typeof name !== 'string')) {
+    problems.push(`newStores must be a list of names of stores, not ${shown(newStores)}`);
   }
 }
 

@@ -23,6 +23,7 @@ import type { RecordPolicy, Topology } from '../topology/node.ts';
 import { planTasks } from '../topology/plan-tasks.ts';
 import { stages } from '../topology/stages.ts';
 import { type StatefulNode, subTopologies } from '../topology/sub-topologies.ts';
+import { checkNewStores, refuseLostChangelogs } from './lost-changelogs.ts';
 import type { SubTopologyPlan, TaskPlan, TopicNames } from './task-plan.ts';
 
 export class ApplicationPlan {
@@ -71,21 +72,27 @@ export class ApplicationPlan {
   }
 }
 
-/** Looks the topics up, creates internal ones, and prepares the serdes. */
+/**
+ * Looks the topics up, creates internal ones, and prepares the serdes. Throws `TOPIC_MISMATCH`, and
+ * `CHANGELOG_MISSING` when a changelog must not be created.
+ */
 export async function planApplication(
   topology: Topology,
   cluster: Cluster,
   options: Options,
 ): Promise<ApplicationPlan> {
+  checkNewStores(topology, options);
+  const { applicationId } = options;
   const partitions = await lookUpTopics(topology, cluster);
-  const internal = internalTopics(topology, options.applicationId, partitions);
-  await ensureTopics(
-    cluster,
-    internal.map((topic) => topicSpec(topic, options)),
-  );
+  const internal = internalTopics(topology, applicationId, partitions);
+  const specs = internal.map((topic) => topicSpec(topic, options));
+  await ensureTopics(cluster, specs, (missing) => {
+    const tasks = planTasks(topology, applicationId, countsOf(internal, partitions));
+    return refuseLostChangelogs(cluster, options, tasks, missing);
+  });
   const written = [...writtenTopics(topology), ...internal.map(({ topic }) => topic)];
   await checkBatchLimits(cluster, written, options);
-  return planOver(topology, options.applicationId, partitions, await startSerdes(topology));
+  return planOver(topology, applicationId, partitions, await startSerdes(topology));
 }
 
 /** The plan over topics that are known; `partitions` holds the counts of those that are not internal. */
@@ -96,8 +103,7 @@ export function planOver(
   schemas: ReadonlyMap<string, number>,
 ): ApplicationPlan {
   const internal = internalTopics(topology, applicationId, partitions);
-  const counts = new Map(partitions);
-  for (const { topic, partitions: count } of internal) counts.set(topic, count);
+  const counts = countsOf(internal, partitions);
   const repartitions = internal.filter(({ kind }) => kind === 'repartition');
   return new ApplicationPlan({
     subTopologies: subTopologies(topology).map((part) => ({ ...part, stages: stages(part) })),
@@ -107,6 +113,16 @@ export function planOver(
     fingerprint: fingerprint(topology),
     schemas,
   });
+}
+
+/** Partition counts of all topics. */
+function countsOf(
+  internal: readonly InternalTopic[],
+  partitions: ReadonlyMap<string, number>,
+): ReadonlyMap<string, number> {
+  const counts = new Map(partitions);
+  for (const { topic, partitions: count } of internal) counts.set(topic, count);
+  return counts;
 }
 
 /** Topics that the user names: inputs, outputs and dead-letter topics. */

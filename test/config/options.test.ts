@@ -38,6 +38,7 @@ test('every problem is told at once: unknown names, ranges, and times out of ord
     sliceMs: 0,
     compression: 'brotli',
     rackId: '',
+    newStores: 'counts',
     batchBytesMax: '1 MB',
     heartbeatIntervalMs: 4_000,
     sessionTimeoutMs: 10_000,
@@ -47,6 +48,7 @@ test('every problem is told at once: unknown names, ranges, and times out of ord
   expect(told).toContain(
     "compression must be 'none', 'gzip', 'snappy', 'lz4' or 'zstd', not 'brotli'",
   );
+  expect(told).toContain("newStores must be a list of names of stores, not 'counts'");
   expect(told).toContain("rackId must be a text of 1 to 200 characters, not ''");
   expect(told).toContain('instanceId must be 1 to 200');
   expect(told).toContain("onClose must be 'dynamic-leave', 'leave' or 'stay', not 'never'");

@@ -13,10 +13,11 @@ import { endTxn } from '../../src/kafka/protocol/end-txn.ts';
 import { fetch } from '../../src/kafka/protocol/fetch.ts';
 import { heartbeat } from '../../src/kafka/protocol/heartbeat.ts';
 import { initProducerId } from '../../src/kafka/protocol/init-producer-id.ts';
+import { joinGroup } from '../../src/kafka/protocol/join-group.ts';
 import { offsetFetch } from '../../src/kafka/protocol/offset-fetch.ts';
 import { txnOffsetCommit } from '../../src/kafka/protocol/txn-offset-commit.ts';
 import { asText, counting, folded, Lab, type Row, text, until } from './lab.ts';
-import { bodyOf, Hold, losing, type Wire } from './wire.ts';
+import { bodyOf, Hold, losing, type Passage, type Wire } from './wire.ts';
 
 const CHANGELOG = 'app-counts-changelog';
 const ROWS: readonly Row[] = [
@@ -43,7 +44,9 @@ test('a task heartbeats, fences, reads offsets, then its changelog, then its inp
   await lab.start(counting(), wire);
   await lab.reached(ROWS.length);
   const [init] = wire.sent(initProducerId);
-  const [offsets] = wire.sent(offsetFetch);
+  // Before it joins, a first start asks whether the application has run.
+  const [{ sentAt: joined }] = wire.sent(joinGroup) as [Passage];
+  const offsets = wire.sent(offsetFetch).find(({ sentAt }) => sentAt > joined);
   const beats = wire.sent(heartbeat).map(({ answeredAt }) => answeredAt);
   expect(Math.min(...beats)).toBeLessThan(init!.sentAt);
   expect(init!.answeredAt).toBeLessThan(offsets!.sentAt);

@@ -101,11 +101,12 @@ test('a version with one more state in a task is refused, too: it would miss wha
   lab = await Lab.open({ in: 2, out: 2, copies: 2 });
   const old = await lab.start(counting(), lab.wire(), DYNAMIC);
   await drained(0);
-  const refusal = await lab.start(twice(), lab.wire(), DYNAMIC).catch((error: unknown) => error);
+  const options = { ...DYNAMIC, newStores: ['again'] };
+  const refusal = await lab.start(twice(), lab.wire(), options).catch((error: unknown) => error);
   expect(refusal).toMatchObject({ code: 'TOPOLOGY_INVALID', decision: 'stop' });
   expect(String(refusal)).toMatch(/sub-topology in has .* here and not there/);
   await old.stop();
-  await lab.start(twice(), lab.wire(), DYNAMIC);
+  await lab.start(twice(), lab.wire(), options);
   for (const partition of [0, 1]) lab.write('in', ROWS, partition);
   await drained(1);
   expect(await lab.committed('copies')).toEqual(await lab.committed('out'));

@@ -12,6 +12,7 @@ import { STATE_MUTANTS } from './state.ts';
 import { TESTING_MUTANTS } from './testing-kit.ts';
 
 const ASSIGNMENT = 'test/exactness/assignment-rules.test.ts';
+const LOST = 'test/runtime/lost-changelogs.test.ts';
 const STEP = 'test/exactness/step-rules.test.ts';
 const RECORD = 'test/exactness/record-rules.test.ts';
 const ZOMBIE = 'test/exactness/zombie.test.ts';
@@ -62,6 +63,24 @@ export const MUTANTS: readonly Mutant[] = [
     replace: '  return;',
     tests: ASSIGNMENT,
     kills: 'a lost offset of a task that has state is an error, not a new start',
+  },
+  {
+    name: 'lost-changelog-is-made-anew',
+    unseen: 'No topic is deleted in the simulation.',
+    file: 'src/kafka/admin/topics.ts',
+    find: '    await mayCreate(missing);',
+    replace: '',
+    tests: LOST,
+    kills: 'a changelog that was deleted is not made anew while the group has offsets',
+  },
+  {
+    name: 'metadata-decides-what-is-lost',
+    unseen: 'It would refuse a start, which changes no result.',
+    file: 'src/kafka/admin/topics.ts',
+    find: '      if (errorCode === KafkaErrorCode.TOPIC_ALREADY_EXISTS) continue;\n      if (errorCode === KafkaErrorCode.NOT_CONTROLLER) await cluster.topics([]);\n      const error',
+    replace: '      const error',
+    tests: LOST,
+    kills: 'an instance that starts for the first time beside a faster one is not refused',
   },
   {
     name: 'no-first-offsets',

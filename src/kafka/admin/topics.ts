@@ -6,7 +6,7 @@
  */
 import { EscapementError } from '../../errors.ts';
 import { atLeader } from '../cluster/at-leader.ts';
-import { repeat } from '../cluster/attempts.ts';
+import { isPassing, repeat } from '../cluster/attempts.ts';
 import type { Cluster, TopicState } from '../cluster/cluster.ts';
 import { createTopics } from '../protocol/create-topics.ts';
 import { deleteRecords as deleteRecordsApi } from '../protocol/delete-records.ts';
@@ -19,15 +19,23 @@ export { listOffsets } from './list-offsets.ts';
 export type { TopicSpec } from './topic-settings.ts';
 
 /**
- * Creates the topics that are missing and checks partitions and settings of all.
+ * Creates the topics that are missing and checks partitions and settings of all. `mayCreate` is asked
+ * before, and throws when they must not be made.
  * Throws `TOPIC_MISMATCH` with all differences. Resolves when every partition has a leader.
  */
-export async function ensureTopics(cluster: Cluster, specs: readonly TopicSpec[]): Promise<void> {
+export async function ensureTopics(
+  cluster: Cluster,
+  specs: readonly TopicSpec[],
+  mayCreate: (missing: readonly TopicSpec[]) => Promise<void> = () => Promise.resolve(),
+): Promise<void> {
   if (specs.length === 0) return;
   const names = specs.map(({ name }) => name);
   const existing = await cluster.topics(names);
   const missing = specs.filter(({ name }) => !existing.has(name));
-  if (missing.length > 0) await create(cluster, missing);
+  if (missing.length > 0) {
+    await mayCreate(missing);
+    await create(cluster, missing);
+  }
   const present = await settled(cluster, specs);
   const differences = await differencesOf(cluster, specs, present);
   if (differences.length === 0) return;
@@ -37,6 +45,30 @@ export async function ensureTopics(cluster: Cluster, specs: readonly TopicSpec[]
       `${listed(differences)}\n` +
       'Change the topics, or remove those that hold nothing of value, and start again.',
   );
+}
+
+/**
+ * Which of the topics do not exist. Metadata of a broker may be older than a topic; the controller,
+ * asked whether it could create one, knows those that are there before it looks at anything else.
+ * Without the right to create it answers neither yes nor no: then metadata has the last word.
+ */
+export function absentTopics(
+  cluster: Cluster,
+  specs: readonly TopicSpec[],
+): Promise<readonly string[]> {
+  return repeat(cluster.lookups, async (timeoutMs) => {
+    const how = { optional: 'left out', validateOnly: true, timeoutMs } as const;
+    const answer = await askToCreate(cluster, specs, how);
+    const absent: string[] = [];
+    for (const { name, errorCode } of answer.topics) {
+      if (errorCode === KafkaErrorCode.TOPIC_ALREADY_EXISTS) continue;
+      if (errorCode === KafkaErrorCode.NOT_CONTROLLER) await cluster.topics([]);
+      const error = brokerError(errorCode, `CreateTopics of '${name}'`, { topic: name });
+      if (errorCode !== 0 && isPassing(error)) throw error;
+      absent.push(name);
+    }
+    return absent;
+  });
 }
 
 /** Removes topics; those that do not exist are passed over. */
@@ -107,7 +139,7 @@ async function create(cluster: Cluster, specs: readonly TopicSpec[]): Promise<vo
   // Kafka before 3.6 refuses a topic with a setting that it does not know.
   let optional: 'set' | 'left out' = 'set';
   await repeat(cluster.lookups, async (timeoutMs) => {
-    const answer = await createOnce(cluster, specs, optional, timeoutMs);
+    const answer = await askToCreate(cluster, specs, { optional, validateOnly: false, timeoutMs });
     for (const { name, errorCode, errorMessage } of answer.topics) {
       if (errorCode === 0 || errorCode === KafkaErrorCode.TOPIC_ALREADY_EXISTS) continue;
       if (errorCode === KafkaErrorCode.NOT_CONTROLLER) await cluster.topics([]);
@@ -122,11 +154,14 @@ async function create(cluster: Cluster, specs: readonly TopicSpec[]): Promise<vo
   });
 }
 
-function createOnce(
+function askToCreate(
   cluster: Cluster,
   specs: readonly TopicSpec[],
-  optional: 'set' | 'left out',
-  timeoutMs: number,
+  how: {
+    readonly optional: 'set' | 'left out';
+    readonly validateOnly: boolean;
+    readonly timeoutMs: number;
+  },
 ) {
   const topics = specs.map((spec) => ({
     name: spec.name,
@@ -135,14 +170,14 @@ function createOnce(
     assignments: [],
     configs: Object.entries({
       ...spec.configs,
-      ...(optional === 'set' ? spec.optionalConfigs : {}),
+      ...(how.optional === 'set' ? spec.optionalConfigs : {}),
     }).map(([name, value]) => ({ name, value })),
   }));
   return cluster.send(
     cluster.controller,
     createTopics,
-    { topics, timeoutMs: waitOf(timeoutMs) },
-    { lane: 'transaction', versionMin: 4, timeoutMs },
+    { topics, timeoutMs: waitOf(how.timeoutMs), validateOnly: how.validateOnly },
+    { lane: 'transaction', versionMin: 4, timeoutMs: how.timeoutMs },
   );
 }
 

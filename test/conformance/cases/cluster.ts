@@ -74,6 +74,15 @@ const TOPICS = [
       expect(await create(stage, stage.name('t'), { configs })).toBe('INVALID_CONFIG');
     }
   }),
+  fact('a topic that exists is TOPIC_ALREADY_EXISTS to a validation, too', async (stage) => {
+    const name = await stage.topic();
+    expect(await create(stage, name, { validateOnly: true })).toBe('TOPIC_ALREADY_EXISTS');
+    // Before anything else is looked at.
+    const wrong = { partitions: 0, replicas: 9, configs: { 'no.such.thing': '1' } };
+    expect(await create(stage, name, { ...wrong, validateOnly: true })).toBe(
+      'TOPIC_ALREADY_EXISTS',
+    );
+  }),
   fact('a validated topic is not created', async (stage) => {
     const name = stage.name('t');
     expect(await create(stage, name, { validateOnly: true })).toBe('NONE');
