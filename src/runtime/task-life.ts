@@ -25,6 +25,7 @@ import { type AssignmentParts, assignTask, fenceAndRead, stillOwner } from './as
 import type { Committed } from './committed.ts';
 import { type GroupPort, groupOf } from './group-port.ts';
 import type { RuntimeListener } from './listener.ts';
+import { findTopics, goneError, mayBeGone } from './missing-topics.ts';
 import { committedRowsOf, type StoreRowsView } from './store-rows.ts';
 import { Task } from './task.ts';
 import { beginRun } from './task-run.ts';
@@ -108,8 +109,10 @@ export class TaskLife {
       if (task.failure !== null) void this.#recover(task, task.failure);
       return worked;
     } catch (cause) {
-      if (!isOutOfRange(cause)) throw cause;
-      void this.#stopIfOurs(cause);
+      if (isOutOfRange(cause)) void this.#stopIfOurs(cause);
+      // Of an input whose fetches end so, the fetcher has waited for the topic to come back.
+      else if (mayBeGone(cause)) void this.#stopIfOurs(this.#goneInput(cause));
+      else throw cause;
       return 'idle';
     }
   }
@@ -293,6 +296,8 @@ export class TaskLife {
         await this.#assign();
         return;
       }
+      // The step is undone: nobody waits for a transaction of ours while we wait for its topics.
+      if (!(await this.#hasTopics(failure))) return;
       this.#state = 'running';
     });
     this.#parts.wake();
@@ -309,9 +314,28 @@ export class TaskLife {
         if (!this.#isOpen || !this.#mayRecover(this.#task, error)) return;
         const { log } = this.#parts;
         log.warn({ task: this.id, code: error.code, reason: error.message }, 'task tried again');
+        if (!(await this.#hasTopics(error))) return;
       }
       await this.#parts.ports.timers.sleep(pause);
     }
+  }
+
+  /** False: a topic of the task is gone, so the instance stops; or the task has ended meanwhile. */
+  async #hasTopics(failure: EscapementError): Promise<boolean> {
+    if (!mayBeGone(failure)) return true;
+    const { cluster, plan, log } = this.#parts;
+    const isWanted = () => this.#isOpen;
+    const gone = await findTopics({ cluster, plan, task: this.id, log, isWanted });
+    if (!this.#isOpen) return false;
+    if (gone === null) return true;
+    await this.#stopIfOurs(gone);
+    return false;
+  }
+
+  #goneInput({ at }: EscapementError): EscapementError {
+    const { plan } = this.#parts;
+    const topic = at.topic ?? plan.task(this.id).inputs[0]!.topic;
+    return goneError(plan, this.id, [topic]);
   }
 
   #decisionOn(error: EscapementError) {

@@ -1,136 +1,21 @@
 /** A task from its assignment to its end, over an embedded broker, the group played by the test. */
 import { afterEach, expect, test } from 'vitest';
-import { resolveOptions } from '../../src/config/options.ts';
 import { EscapementError } from '../../src/errors.ts';
-import { Cluster } from '../../src/kafka/cluster/cluster.ts';
-import { Fetcher } from '../../src/kafka/fetch/fetcher.ts';
 import { endTxn } from '../../src/kafka/protocol/end-txn.ts';
 import { fetch } from '../../src/kafka/protocol/fetch.ts';
 import { initProducerId } from '../../src/kafka/protocol/init-producer-id.ts';
 import { offsetFetch } from '../../src/kafka/protocol/offset-fetch.ts';
 import { txnOffsetCommit } from '../../src/kafka/protocol/txn-offset-commit.ts';
 import { systemPorts } from '../../src/ports.ts';
-import { type ApplicationPlan, planApplication } from '../../src/runtime/application-plan.ts';
-import type { GroupPort } from '../../src/runtime/group-port.ts';
-import { TaskLife } from '../../src/runtime/task-life.ts';
-import { silentLog } from '../../src/telemetry/log.ts';
-import { Metrics } from '../../src/telemetry/metrics.ts';
-import { counting, folded, Lab, type Row, until } from '../exactness/lab.ts';
-import { Hold, losing, type Wire } from '../exactness/wire.ts';
+import { folded, type Row, until } from '../exactness/lab.ts';
+import { Hold, losing } from '../exactness/wire.ts';
+import { Lives } from './lives.ts';
 
 const ROWS: readonly Row[] = [
   ['a', 'x'],
   ['b', 'x'],
   ['a', 'x'],
 ];
-
-/** Lives of the task `in_0`, driven as an instance drives them. */
-class Lives {
-  readonly lab: Lab;
-  readonly wire: Wire;
-  readonly cluster: Cluster;
-  readonly fetcher: Fetcher;
-  readonly ended: string[] = [];
-  readonly failures: EscapementError[] = [];
-  /** What the group says. */
-  owned = true;
-  lost: EscapementError | null = null;
-  /** Holds steps back, as a JoinGroup does; null: none is under way. */
-  joining: Hold | null = null;
-  waiting = 0;
-  readonly #plan: ApplicationPlan;
-  readonly #lives = new Set<TaskLife>();
-  #driving = true;
-
-  private constructor(lab: Lab, wire: Wire, cluster: Cluster, plan: ApplicationPlan) {
-    this.lab = lab;
-    this.wire = wire;
-    this.cluster = cluster;
-    this.#plan = plan;
-    this.fetcher = new Fetcher({ cluster, ports: systemPorts, log: silentLog, maxWaitMs: 20 });
-    void this.#drive();
-  }
-
-  static async open(): Promise<Lives> {
-    const lab = await Lab.open({ in: 1, out: 1 });
-    const wire = lab.wire();
-    const cluster = new Cluster({ transport: wire, ports: systemPorts, log: silentLog });
-    await cluster.start();
-    const plan = await planApplication(counting().build(), cluster, OPTIONS);
-    return new Lives(lab, wire, cluster, plan);
-  }
-
-  begin(): TaskLife {
-    const group: GroupPort = {
-      heartbeat: async () => {
-        if (this.lost !== null) throw this.lost;
-      },
-      proof: async () => {},
-      step: async (run) => {
-        this.waiting += 1;
-        await this.joining?.pass();
-        return run();
-      },
-      // What a producer outside of a group says.
-      membership: async () => ({ generation: -1, memberId: '', instanceId: null }),
-      ownedSince: () => this.owned,
-      generation: 1,
-    };
-    const life: TaskLife = new TaskLife({
-      id: 'in_0',
-      plan: this.#plan,
-      cluster: this.cluster,
-      fetcher: this.fetcher,
-      group,
-      options: OPTIONS,
-      ports: systemPorts,
-      log: silentLog,
-      listener: {},
-      metrics: new Metrics(),
-      wake: () => {},
-      ended: (reason) => {
-        this.ended.push(reason);
-        this.#lives.delete(life);
-      },
-      failed: (error) => this.failures.push(error),
-    });
-    this.#lives.add(life);
-    life.begin();
-    return life;
-  }
-
-  async running(): Promise<TaskLife> {
-    const life = this.begin();
-    await until(
-      () => life.isRunning,
-      () => 'the task does not run',
-    );
-    return life;
-  }
-
-  async #drive(): Promise<void> {
-    while (this.#driving) {
-      for (const life of this.#lives) {
-        life.work(Number.POSITIVE_INFINITY);
-        life.commitIfDue(systemPorts.clock.monotonic());
-      }
-      await systemPorts.timers.sleep(1);
-    }
-  }
-
-  async close(): Promise<void> {
-    this.#driving = false;
-    await this.fetcher.close();
-    await this.cluster.close();
-    await this.lab.close();
-  }
-}
-
-const OPTIONS = resolveOptions({
-  applicationId: 'app',
-  stopTimeoutMs: 150,
-  transactionTimeoutMs: 2_000,
-});
 
 let lives: Lives;
 afterEach(() => lives.close());

@@ -9,7 +9,7 @@
  *     sent. A request of unknown fate is never repeated.
  * I3. Repetition ends at the bound; what was not settled by then is indefinite.
  */
-import { asEscapementError, EscapementError } from '../../errors.ts';
+import { asEscapementError, type Coordinates, EscapementError } from '../../errors.ts';
 import type { Ports, Timer } from '../../ports.ts';
 import type { Log } from '../../telemetry/log.ts';
 import type { Metric } from '../../telemetry/metrics.ts';
@@ -38,8 +38,8 @@ export class Halted extends EscapementError {
 
 /** A lookup took until the bound: nothing is in flight for it, yet the step cannot go on. */
 export class Late extends EscapementError {
-  constructor(what: string, boundMs: number) {
-    super('REQUEST_FATE_UNKNOWN', `${what} could not be sent within ${boundMs} ms`);
+  constructor(what: string, boundMs: number, at: Coordinates = {}) {
+    super('REQUEST_FATE_UNKNOWN', `${what} could not be sent within ${boundMs} ms`, { at });
   }
 }
 
@@ -90,12 +90,12 @@ export class Exchange {
   }
 
   /** The result of a lookup, unless the bound comes first; `what` waits for it. */
-  async within<T>(lookup: Promise<T>, what: string): Promise<T> {
+  async within<T>(lookup: Promise<T>, what: string, at?: Coordinates): Promise<T> {
     const { clock, timers } = this.#options.ports;
     let timer: Timer | undefined;
     const bound = new Promise<never>((_, reject) => {
       const restMs = Math.max(0, this.#deadline - clock.monotonic());
-      timer = timers.after(restMs, () => reject(new Late(what, this.#options.boundMs)));
+      timer = timers.after(restMs, () => reject(new Late(what, this.#options.boundMs, at)));
     });
     try {
       return await Promise.race([lookup, bound]);

@@ -152,7 +152,8 @@ export class PartitionWrites {
         const lookup = this.#options.cluster.leaderOf(topic, partition).catch((cause: unknown) => {
           throw repeatable(cause);
         });
-        place.leader = await exchange.within(lookup, `Produce to ${topic}-${partition}`);
+        const what = `Produce to ${topic}-${partition}`;
+        place.leader = await exchange.within(lookup, what, { topic, partition });
       }
       const led = leaders.get(place.leader);
       if (led === undefined) leaders.set(place.leader, [write]);
