@@ -17,7 +17,11 @@ async function main(): Promise<number> {
   process.once('SIGTERM', interrupt);
   try {
     const result = await run.execute();
-    if (result === 'interrupted') return EXIT_INTERRUPTED;
+    if (result === 'interrupted') {
+      await run.close();
+      progress.step('interrupted; the processes were stopped');
+      return EXIT_INTERRUPTED;
+    }
     console.log(options.json ? jsonOf(result) : tableOf(result, options));
     if (options.keep) await run.untilInterrupted();
     return result.isExact ? 0 : 1;

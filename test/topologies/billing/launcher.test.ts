@@ -201,6 +201,7 @@ describe('Ctrl-C', () => {
       run.signal('SIGINT');
       expect(await run.ended(), run.stderr).toBe(130);
       expect(survivors(run)).toEqual([]);
+      expect(run.stderr).toMatch(/\ninterrupted; the processes were stopped\n$/);
       expect(run.stderr).not.toMatch(/^\s+at /m);
     },
     RUN_MS,
