@@ -1,4 +1,4 @@
-/** Mutants of staged state: what is undone, in which order, and who may see it. */
+/** Mutants of staged state: what is undone, in which order, who may see it, and that it is whole. */
 import type { Mutant } from './mutant.ts';
 
 const STORES = 'test/state/stores.test.ts';
@@ -34,5 +34,14 @@ export const STATE_MUTANTS: readonly Mutant[] = [
 `,
     tests: STORES,
     kills: TWIN,
+  },
+  {
+    name: 'cut-off-value-taken-for-whole',
+    unseen: 'The serdes of simulated topologies keep their contract.',
+    file: 'src/serde/encode-buffer.ts',
+    find: 'return end >= 0 && end < buffer.length - CUT_BYTES_MAX;',
+    replace: 'return end >= 0;',
+    tests: 'test/testing/test-driver.test.ts',
+    kills: 'large values of a serde that would cut them off are whole in every topic and store',
   },
 ];
