@@ -10,7 +10,7 @@ import type { Ports } from '../ports.ts';
 import type { ApplicationPlan } from '../runtime/application-plan.ts';
 import { DrivenTask } from './driven-task.ts';
 import { TopicLogs } from './topic-logs.ts';
-import { endless } from './topic-loop.ts';
+import { endless, feedsItself } from './topic-loop.ts';
 
 export interface DriveParts {
   readonly application: ApplicationPlan;
@@ -23,6 +23,8 @@ export interface DriveParts {
 export class Drive {
   readonly logs = new TopicLogs();
   readonly tasks: readonly DrivenTask[];
+  /** Whether records come back to a topic that they have been in. */
+  readonly feedsItself: boolean;
   readonly #application: ApplicationPlan;
   readonly #causedRecordsMax: number;
   /** I2. Records of all inputs at which it ends. */
@@ -30,6 +32,7 @@ export class Drive {
 
   constructor({ application, options, ports, causedRecordsMax }: DriveParts) {
     this.#application = application;
+    this.feedsItself = feedsItself(application);
     this.#causedRecordsMax = causedRecordsMax;
     this.tasks = application.tasks.map(
       (plan) => new DrivenTask({ plan, application, logs: this.logs, options, ports }),

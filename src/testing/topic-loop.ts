@@ -22,6 +22,12 @@ export function endless(
   return new EscapementError('TEST_DRIVER_ENDLESS', what + mend, { at: { topic } });
 }
 
+/** Whether records come back to a topic that they have been in. */
+export function feedsItself(application: ApplicationPlan): boolean {
+  const writes = topicsWritten(application);
+  return [...writes.keys()].some((topic) => loopOf(topic, writes) !== null);
+}
+
 /** By topic: the topics that its records are written to, dead letters included. */
 function topicsWritten({ subTopologies, names }: ApplicationPlan): ReadonlyMap<string, string[]> {
   const writes = new Map<string, string[]>();
