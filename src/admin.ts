@@ -4,6 +4,8 @@
  *
  * Part of the public door: it joins `kafka/admin` with the default transport, kafkajs.
  */
+import { type Known, refuseUnknown, shown } from './config/known-options.ts';
+import { EscapementError } from './errors.ts';
 import {
   alterGroupOffsets,
   deleteGroup,
@@ -28,10 +30,14 @@ import {
 } from './kafka/admin/transactions.ts';
 import { Cluster } from './kafka/cluster/cluster.ts';
 import type { TopicPartition } from './kafka/topic-partition.ts';
-import { type KafkajsConnection, kafkajsTransport } from './kafka/transport/kafkajs.ts';
+import {
+  type KafkajsConnection,
+  kafkajsTransport,
+  kafkaProblems,
+} from './kafka/transport/kafkajs.ts';
 import type { Transport } from './kafka/transport/transport.ts';
 import { type Ports, systemPorts } from './ports.ts';
-import { type Log, printableLog, silentLog } from './telemetry/log.ts';
+import { type Log, logProblems, printableLog, silentLog } from './telemetry/log.ts';
 
 export interface AdminOptions {
   /** A kafkajs client or its configuration (brokers, TLS, SASL), or another transport. */
@@ -79,10 +85,27 @@ export interface Admin {
   close(): Promise<void>;
 }
 
+const KNOWN: Known<AdminOptions> = { kafka: true, log: true, timeoutMs: true, ports: true };
+const ELSEWHERE = { brokers: "brokers belongs into kafka: { brokers: ['127.0.0.1:9092'] }" };
+const FILTER: Known<TransactionFilter> = { states: true, openForMs: true };
+
+/** Throws `OPTION_INVALID` with every problem. */
+function check(options: AdminOptions): void {
+  const { kafka, log, timeoutMs = 1 }: Partial<AdminOptions> = options ?? {};
+  refuseUnknown('openAdmin', options, KNOWN, ELSEWHERE);
+  const problems = [...kafkaProblems(kafka), ...logProblems(log)];
+  if (!Number.isSafeInteger(timeoutMs) || timeoutMs < 1) {
+    problems.push(`timeoutMs must be a whole number from 1, not ${shown(timeoutMs)}`);
+  }
+  if (problems.length === 0) return;
+  throw new EscapementError('OPTION_INVALID', `openAdmin: ${problems.join('; ')}.`);
+}
+
 const HANGING_MS = 900_000;
 
-/** Connects. Rejects like `run` when no broker can be reached, or a login is refused. */
+/** Connects. Rejects with `OPTION_INVALID`, and like `run` when no broker can be reached, or a login is refused. */
 export async function openAdmin(options: AdminOptions): Promise<Admin> {
+  check(options);
   const { kafka, ports = systemPorts, timeoutMs = 60_000 } = options;
   const log = options.log === undefined ? silentLog : printableLog(options.log);
   const transport =
@@ -101,7 +124,10 @@ export async function openAdmin(options: AdminOptions): Promise<Admin> {
     deleteGroupOffsets: (groupId, partitions) => deleteGroupOffsets(cluster, groupId, partitions),
     deleteGroup: (groupId) => deleteGroup(cluster, groupId),
     deleteTopics: (topics) => deleteTopics(cluster, topics),
-    listTransactions: (filter) => listTransactions(cluster, filter),
+    listTransactions: async (filter) => {
+      refuseUnknown('listTransactions', filter, FILTER);
+      return listTransactions(cluster, filter);
+    },
     describeTransaction: (id) => describeTransaction(cluster, id),
     openTransactions: (topic, partition) => openTransactions(cluster, topic, partition),
     hangingTransactions: (topic, idleMs = HANGING_MS) =>

@@ -3,16 +3,23 @@
  *
  * Part of the public door: it joins the runtime with the default transport, kafkajs.
  */
+import { type Known, listed, shown, unknownOptions } from './config/known-options.ts';
 import { type Options, resolveOptions } from './config/options.ts';
+import { EscapementError } from './errors.ts';
 import { codecOf } from './kafka/records/codecs.ts';
-import { type KafkajsConnection, kafkajsTransport } from './kafka/transport/kafkajs.ts';
+import {
+  type KafkajsConnection,
+  kafkajsTransport,
+  kafkaProblems,
+} from './kafka/transport/kafkajs.ts';
 import type { Transport } from './kafka/transport/transport.ts';
 import { type Ports, systemPorts } from './ports.ts';
 import type { Instance } from './runtime/instance.ts';
 import type { InstanceState, RuntimeListener } from './runtime/listener.ts';
 import { startInstance } from './runtime/start-instance.ts';
-import { type Log, printableLog, silentLog } from './telemetry/log.ts';
+import { type Log, logProblems, printableLog, silentLog } from './telemetry/log.ts';
 import type { MetricsSnapshot } from './telemetry/metrics.ts';
+import { givenTopology } from './topology/given-topology.ts';
 import type { Topology } from './topology/node.ts';
 
 export interface RunOptions extends Partial<Omit<Options, 'applicationId'>> {
@@ -66,12 +73,17 @@ export async function run(
   topology: Topology | { build(): Topology },
   given: RunOptions,
 ): Promise<Application> {
+  if (typeof given !== 'object' || given === null) throw withoutOptions(given);
   const { kafka, log: logger, listener = {}, signals = 'handle', ports, ...rest } = given;
+  const options = resolveOptions(rest, {
+    known: OWN,
+    elsewhere: ELSEWHERE,
+    problems: ownProblems(given),
+  });
   const log = logger === undefined ? silentLog : printableLog(logger);
-  const options = resolveOptions(rest);
   codecOf(options.compression);
   const contacts = ports ?? systemPorts;
-  const built = 'build' in topology ? topology.build() : topology;
+  const built = givenTopology('The first argument of run', topology);
   const transport =
     'transport' in kafka
       ? kafka.transport
@@ -88,6 +100,64 @@ export async function run(
       if (logger === undefined && listener.failed === undefined) instance.surfaceFailure();
     },
   });
+}
+
+const OWN = { kafka: true, log: true, listener: true, signals: true, ports: true };
+
+const IN_KAFKA = 'it belongs into kafka: { brokers, ssl, sasl, … }';
+const ELSEWHERE = {
+  brokers: "brokers belongs into kafka: { brokers: ['127.0.0.1:9092'] }",
+  ssl: IN_KAFKA,
+  sasl: IN_KAFKA,
+  clientId: IN_KAFKA,
+  transport: 'it belongs into kafka: { transport }',
+  groupId: 'the group is called applicationId',
+  logger: 'it is called log',
+};
+
+const LISTENER: Known<RuntimeListener> = {
+  stateChanged: true,
+  restoreStarted: true,
+  restoreEnded: true,
+  offsetReset: true,
+  taskStarted: true,
+  taskClosed: true,
+  failed: true,
+};
+const SIGNALS = ['handle', 'ignore'];
+
+function withoutOptions(given: unknown): EscapementError {
+  const what = given === undefined ? 'missing' : shown(given);
+  return new EscapementError(
+    'OPTION_INVALID',
+    `The second argument of run is ${what}: give the options, such as ` +
+      "{ applicationId: 'my-app', kafka: { brokers: ['127.0.0.1:9092'] } }.",
+  );
+}
+
+/** Of what `run` takes besides `Options`. */
+function ownProblems({ kafka, log, listener, signals }: RunOptions): readonly string[] {
+  const problems = [...kafkaProblems(kafka), ...listenerProblems(listener)];
+  if (signals !== undefined && !SIGNALS.includes(signals)) {
+    problems.push(`signals must be ${listed(SIGNALS)}, not ${shown(signals)}`);
+  }
+  return [...problems, ...logProblems(log)];
+}
+
+function listenerProblems(listener: unknown): readonly string[] {
+  if (listener === undefined) return [];
+  if (typeof listener !== 'object' || listener === null) {
+    return [`listener must be an object of functions, not ${shown(listener)}`];
+  }
+  const wrong = Object.entries(listener)
+    .filter(
+      ([name, value]) => name in LISTENER && value !== undefined && typeof value !== 'function',
+    )
+    .map(([name, value]) => `listener.${name} must be a function, not ${shown(value)}`);
+  // An object of a class has fields of its own.
+  const isPlain = [Object.prototype, null].includes(Object.getPrototypeOf(listener));
+  const unknown = isPlain ? unknownOptions(listener, LISTENER) : [];
+  return [...unknown.map((problem) => `listener: ${problem}`), ...wrong];
 }
 
 function stopOnSignals(instance: Instance): void {

@@ -15,14 +15,13 @@ export {
   planOf,
 } from './kafka/transport/faulty.ts';
 export { type Clock, type Ports, systemPorts, type Timers } from './ports.ts';
+export type {
+  CrashTestInput,
+  CrashTestOptions,
+  ExpectedRecords,
+} from './simulation/crash-options.ts';
 export type { CrashTestGrid } from './simulation/crash-report.ts';
-export {
-  type CrashTestInput,
-  type CrashTestOptions,
-  type CrashTestReport,
-  crashTest,
-  type ExpectedRecords,
-} from './simulation/crash-test.ts';
+export { type CrashTestReport, crashTest } from './simulation/crash-test.ts';
 export { drawFaults, type FaultRates, NO_FAULTS } from './simulation/faults.ts';
 export type { CommittedRecord, PartitionView } from './simulation/oracle/committed-log.ts';
 export type { Input, Model, Outcome, Source, Written } from './simulation/oracle/evidence.ts';

@@ -11,6 +11,7 @@
  * I3. Requests of one connection are handled and answered in order; that is the doors' part. Across
  *     connections there is no order but that of `handle` (rule 16).
  */
+import { refuseMissing, refuseUnknown } from '../config/known-options.ts';
 import { EscapementError } from '../errors.ts';
 import { apiVersions } from '../kafka/protocol/api-versions.ts';
 import { encodeResponse } from '../kafka/protocol/codec.ts';
@@ -65,6 +66,8 @@ export class Broker implements BrokerState {
   #nextConnection = 1;
 
   constructor(options: BrokerOptions) {
+    refuseUnknown('new Broker', options, { ports: true, ...BROKER_DEFAULTS });
+    refuseMissing('new Broker', options, ['ports']);
     const settings: BrokerSettings = { ...BROKER_DEFAULTS, ...options };
     this.settings = settings;
     this.#table = new ApiTable(OFFERED_VERSIONS[settings.transactionVersion]);

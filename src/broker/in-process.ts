@@ -8,6 +8,7 @@
  * I3. A request that was not delivered when its connection closes is never handled; one that was
  *     stays handled (rule 23). Either way its caller learns that the fate is unknown.
  */
+import { refuseUnknown } from '../config/known-options.ts';
 import {
   type Lane,
   type Transport,
@@ -31,6 +32,7 @@ export interface InProcessOptions {
 }
 
 export function brokerTransport(broker: Broker, options: InProcessOptions = {}): Transport {
+  refuseUnknown('brokerTransport', options, { clientId: true });
   const clientId = options.clientId ?? 'escapement';
   const lanes = new Map<string, LaneConnection>();
   let state: 'open' | 'closed' = 'open';

@@ -18,7 +18,9 @@
  * I4. A connection holds at most one answer that its client does not read, and little more than
  *     READ_AHEAD_BYTES of requests that wait behind one: more is left to the client's side.
  */
+
 import { createServer, type Server, type Socket } from 'node:net';
+import { type Known, refuseMissing, refuseUnknown } from '../config/known-options.ts';
 import { EscapementError } from '../errors.ts';
 import { apiVersions } from '../kafka/protocol/api-versions.ts';
 import { isFlexible } from '../kafka/protocol/codec.ts';
@@ -39,6 +41,8 @@ export interface ListenOptions {
   readonly onFault?: (error: unknown) => void;
 }
 
+const KNOWN: Known<ListenOptions> = { host: true, port: true, node: true, onFault: true };
+
 export interface Listener {
   readonly port: number;
   /** Open connections. */
@@ -48,6 +52,8 @@ export interface Listener {
 }
 
 export function listen(broker: Broker, options: ListenOptions): Promise<Listener> {
+  refuseUnknown('listen', options, KNOWN);
+  refuseMissing('listen', options, ['host', 'port']);
   const { host, port, node = 0, onFault = () => {} } = options;
   const sockets = new Set<Socket>();
   const server: Server = createServer((socket) => {

@@ -4,6 +4,7 @@
  * No default depends silently on another. Times are milliseconds, sizes bytes.
  */
 import { EscapementError } from '../errors.ts';
+import { shown, unknownOptions } from './known-options.ts';
 
 export interface Options {
   /** Names the group, internal topics and transactional ids. Java: `application.id`. Required. */
@@ -164,19 +165,27 @@ export const LIMITS: Readonly<Record<NumericOption, readonly [number, number]>> 
 /** Kafka's own rule for topic names (Topic.java), shortened to leave room for suffixes. */
 const NAME = /^[a-zA-Z0-9._-]{1,200}$/;
 
+/** What else there is to say of options that were given beside these. */
+export interface Beside {
+  /** Names that somebody may have meant. */
+  readonly known: Readonly<Record<string, unknown>>;
+  /** What to write instead of a name that people expect. */
+  readonly elsewhere: Readonly<Record<string, string>>;
+  readonly problems: readonly string[];
+}
+
+const NOTHING: Beside = { known: {}, elsewhere: {}, problems: [] };
+
 /**
  * Fills in the defaults. Throws `OPTION_INVALID` with every problem: unknown names, values out of
- * their range, and times whose order does not hold.
+ * their range, times whose order does not hold, and those `beside`.
  */
 export function resolveOptions(
   given: Partial<Options> & { readonly applicationId: string },
+  beside: Beside = NOTHING,
 ): Options {
-  const problems: string[] = [];
-  for (const name of Object.keys(given)) {
-    if (name !== 'applicationId' && !Object.hasOwn(DEFAULTS, name)) {
-      problems.push(`${name} is not an option (known: ${Object.keys(DEFAULTS).join(', ')})`);
-    }
-  }
+  const known = { applicationId: true, ...DEFAULTS, ...beside.known };
+  const problems = [...unknownOptions(given, known, beside.elsewhere), ...beside.problems];
   const present = Object.fromEntries(
     Object.entries(given).filter(([, value]) => value !== undefined),
   );
@@ -258,8 +267,4 @@ function checkOrder(options: Options, problems: string[]): void {
   order('stopTimeoutMs', 'transactionTimeoutMs');
   order('transactionTimeoutMs', 'rebalanceTimeoutMs');
   order('commitIntervalMs', 'transactionTimeoutMs');
-}
-
-function shown(value: unknown): string {
-  return typeof value === 'string' ? `'${value}'` : String(value);
 }

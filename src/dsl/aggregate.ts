@@ -1,3 +1,4 @@
+import { type Known, refuseUnknown } from '../config/known-options.ts';
 import type { Serde } from '../serde/serde.ts';
 import type { AnyRec } from '../topology/node.ts';
 import type { Keyed, Rec } from '../topology/record.ts';
@@ -17,6 +18,14 @@ export interface AggregateOptions<K, V, A> {
   readonly value: Serde<NoInfer<A>>;
 }
 
+const KNOWN: Known<AggregateOptions<unknown, unknown, unknown>> = {
+  name: true,
+  init: true,
+  add: true,
+  key: true,
+  value: true,
+};
+
 /**
  * Keeps one aggregate per key and emits it after every record; its time is the latest of its
  * records. A null aggregate deletes the row. Java: `groupByKey().aggregate(...)`.
@@ -24,7 +33,8 @@ export interface AggregateOptions<K, V, A> {
 export function aggregate<K, V, A>(
   options: AggregateOptions<K, V, A>,
 ): FrameworkOperator<Rec<K, V, Keyed>, Rec<K, A, Keyed>> {
-  const { name, init, add } = options;
+  const { name, init, add } = options ?? {};
+  refuseUnknown(`aggregate('${name}')`, options, KNOWN);
   return frameworkOperator(`aggregate('${name}')`, (stream) => {
     const { drawing, node } = stream;
     requireKeyed(stream, `aggregate('${name}')`);

@@ -1,4 +1,5 @@
 /** How asynchronous work of an operator is bounded. */
+import { type Known, refuseUnknown } from '../config/known-options.ts';
 
 export interface AsyncOptions {
   /** Most calls under way in a task: 1 to 10,000, default 64. Never changes results. */
@@ -24,6 +25,18 @@ export const ASYNC_DEFAULTS: AsyncBounds = Object.freeze({
   order: 'key',
   timeoutMs: 5_000,
 });
+
+const KNOWN: Known<AsyncOptions & { readonly name?: string }> = {
+  name: true,
+  concurrency: true,
+  order: true,
+  timeoutMs: true,
+};
+
+/** Throws `OPTION_INVALID` for options that an asynchronous operator does not have. */
+export function refuseUnknownAsync(where: string, given: unknown): void {
+  refuseUnknown(where, given, KNOWN);
+}
 
 /** Fills in the defaults and adds what is wrong to `problems`. */
 export function asyncBounds(given: AsyncOptions, problems: string[]): AsyncBounds {

@@ -1,3 +1,4 @@
+import { type Known, refuseUnknown } from '../config/known-options.ts';
 import { long } from '../serde/long.ts';
 import type { Serde } from '../serde/serde.ts';
 import type { Keyed, Rec } from '../topology/record.ts';
@@ -12,14 +13,17 @@ export interface CountOptions<K> {
   readonly key: Serde<NoInfer<K>>;
 }
 
+const KNOWN: Known<CountOptions<unknown>> = { name: true, key: true };
+
 /**
  * Counts the records of each key and emits the count after every record, kept as 8 bytes
  * big-endian. The values themselves are never decoded for it. Java: `groupByKey().count()`.
  */
-export function count<K, V>({
-  name,
-  key,
-}: CountOptions<K>): FrameworkOperator<Rec<K, V, Keyed>, Rec<K, number, Keyed>> {
+export function count<K, V>(
+  options: CountOptions<K>,
+): FrameworkOperator<Rec<K, V, Keyed>, Rec<K, number, Keyed>> {
+  const { name, key } = options ?? {};
+  refuseUnknown(`count('${name}')`, options, KNOWN);
   return frameworkOperator(`count('${name}')`, (stream) => {
     const { drawing, node } = stream;
     requireKeyed(stream, `count('${name}')`);

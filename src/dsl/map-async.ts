@@ -1,5 +1,5 @@
 import type { Partitioning, Rec } from '../topology/record.ts';
-import { type AsyncOptions, asyncBounds } from './async-options.ts';
+import { type AsyncOptions, asyncBounds, refuseUnknownAsync } from './async-options.ts';
 import type { FrameworkOperator } from './operator.ts';
 import { frameworkOperator } from './tracing-stream.ts';
 
@@ -17,6 +17,7 @@ export function mapAsync<K, V, W, P extends Partitioning>(
   map: (value: V, record: Rec<K, V, P>, signal: AbortSignal) => PromiseLike<W> | W,
   options: MapAsyncOptions = {},
 ): FrameworkOperator<Rec<K, V, P>, Rec<K, W, P>> {
+  refuseUnknownAsync('mapAsync', options);
   return frameworkOperator('mapAsync', (stream) => {
     const { drawing, node } = stream;
     const id = options.name ?? drawing.nextId('mapAsync');

@@ -1,3 +1,4 @@
+import { type Known, refuseUnknown } from '../config/known-options.ts';
 import type { Serde } from '../serde/serde.ts';
 import type { RecordPolicy } from '../topology/node.ts';
 import type { Keyed, Partitioning, Rec } from '../topology/record.ts';
@@ -22,6 +23,14 @@ export interface RepartitionOptions<K, V> {
   readonly onError?: RecordPolicy;
 }
 
+const KNOWN: Known<RepartitionOptions<unknown, unknown>> = {
+  name: true,
+  key: true,
+  value: true,
+  partitions: true,
+  onError: true,
+};
+
 /**
  * Sends the records through a topic of the application, so that those of one key meet in one task.
  * Ends a sub-topology and begins the next. A record without a key fails. Java:
@@ -30,11 +39,12 @@ export interface RepartitionOptions<K, V> {
 export function repartition<K, V, P extends Partitioning>(
   options: RepartitionOptions<K, V>,
 ): FrameworkOperator<Rec<K, V, P>, Rec<K, V, Keyed>> {
-  const operator = `repartition('${options.name}')`;
+  const operator = `repartition('${options?.name}')`;
+  refuseUnknown(operator, options, KNOWN);
   return frameworkOperator(operator, (stream) => {
     const { drawing, node } = stream;
     const { name, key, value, partitions = null } = checkSerdes(drawing, operator, options);
-    const { onError = inheritedPolicy(drawing.drafts, node) } = options;
+    const { onError = inheritedPolicy(drawing.drafts, node) } = options ?? {};
     if (partitions !== null && !(Number.isSafeInteger(partitions) && partitions > 0)) {
       drawing.problem(operator, `partitions must be a whole number from 1, not ${partitions}`);
     }

@@ -1,8 +1,11 @@
+import { refuseUnknown } from '../config/known-options.ts';
 import type { Serde } from '../serde/serde.ts';
 import type { Partitioning, Rec } from '../topology/record.ts';
 import type { FrameworkOperator } from './operator.ts';
 import { checkSerdes } from './serde-check.ts';
 import { frameworkOperator } from './tracing-stream.ts';
+
+const KNOWN = { key: true, value: true };
 
 /**
  * Writes the records to a topic, in the transaction of the record that caused them. The partition
@@ -13,6 +16,7 @@ export function to<K, V>(
   topic: string,
   serdes: { readonly key: Serde<NoInfer<K>>; readonly value: Serde<NoInfer<Exclude<V, null>>> },
 ): FrameworkOperator<Rec<K, V, Partitioning>, undefined> {
+  refuseUnknown(`to('${topic}')`, serdes, KNOWN);
   return frameworkOperator(`to('${topic}')`, ({ drawing, node }) => {
     const { key, value } = checkSerdes(drawing, `to('${topic}')`, serdes);
     const id = drawing.nextId('sink');

@@ -1,4 +1,5 @@
 /** Where every topology begins: a name, and the streams it reads. */
+import { type Known, refuseUnknown } from '../config/known-options.ts';
 import type { Serde } from '../serde/serde.ts';
 import type { RecordPolicy, TimestampExtractor, Topology } from '../topology/node.ts';
 import type { Keyed, Rec } from '../topology/record.ts';
@@ -39,6 +40,16 @@ export interface StreamOptions<K, V> {
   readonly subTopology?: string;
 }
 
+const KNOWN: Known<StreamOptions<unknown, unknown>> = {
+  key: true,
+  value: true,
+  timestamp: true,
+  onError: true,
+  nulls: true,
+  onOffsetOutOfRange: true,
+  subTopology: true,
+};
+
 /** Draws one topology. Every stream made by it belongs to it. Java: `StreamsBuilder`. */
 export class TopologyBuilder {
   readonly #drawing: Drawing;
@@ -55,9 +66,10 @@ export class TopologyBuilder {
   stream<K, V>(topic: string, options: StreamOptions<K, V>): KStream<K, V, Keyed>;
   stream<K, V>(topic: string, options: StreamOptions<K, V>): unknown {
     const drawing = this.#drawing;
+    refuseUnknown(`stream('${topic}')`, options, KNOWN);
     const { key, value } = checkSerdes(drawing, `stream('${topic}')`, options);
-    const { timestamp = null, onError = fail(), nulls = 'drop', subTopology } = options;
-    const { onOffsetOutOfRange: outOfRange = 'fail' } = options;
+    const { timestamp = null, onError = fail(), nulls = 'drop', subTopology } = options ?? {};
+    const { onOffsetOutOfRange: outOfRange = 'fail' } = options ?? {};
     if (!['fail', 'earliest', 'latest'].includes(outOfRange)) {
       const choices = "'fail', 'earliest' or 'latest'";
       drawing.problem(

@@ -1,7 +1,7 @@
 import { concatMap, map, type Observable, of } from 'rxjs';
 import type { AnyRec } from '../topology/node.ts';
 import type { Partitioning, Rec } from '../topology/record.ts';
-import { type AsyncOptions, asyncBounds } from './async-options.ts';
+import { type AsyncOptions, asyncBounds, refuseUnknownAsync } from './async-options.ts';
 import type { FrameworkOperator, Op, Step } from './operator.ts';
 import { frameworkOperator } from './tracing-stream.ts';
 
@@ -78,6 +78,7 @@ export function values<K, V, P extends Partitioning, A, B, C, D, E, F, G, H>(
 export function values(...given: readonly unknown[]): FrameworkOperator<unknown, never> {
   const inner = given.filter((each): each is Step => typeof each === 'function');
   const options = (given.find((each) => typeof each !== 'function') ?? {}) as ValuesOptions;
+  refuseUnknownAsync('values', options);
   return frameworkOperator('values', (stream) => {
     const { drawing } = stream;
     const problems: string[] = [];

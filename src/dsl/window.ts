@@ -1,4 +1,5 @@
 /** Windows of event time, aligned to the epoch. */
+import { type Known, refuseUnknown } from '../config/known-options.ts';
 
 export interface TimeWindow {
   /** Length of a window, 1 ms or more. */
@@ -9,12 +10,18 @@ export interface TimeWindow {
   readonly graceMs: number;
 }
 
+export const WINDOW: Known<TimeWindow> = { sizeMs: true, advanceMs: true, graceMs: true };
+
+const TUMBLING = { sizeMs: true, graceMs: true };
+
 /** Windows that neither overlap nor leave a gap. Java: `TimeWindows.ofSizeAndGrace`. */
 export function tumbling(window: {
   readonly sizeMs: number;
   readonly graceMs: number;
 }): TimeWindow {
-  return { sizeMs: window.sizeMs, graceMs: window.graceMs };
+  refuseUnknown('tumbling', window, TUMBLING);
+  const { sizeMs, graceMs } = window ?? {};
+  return { sizeMs, graceMs };
 }
 
 /** What is wrong with a window, each with its allowed range. */

@@ -1,3 +1,4 @@
+import { type Known, refuseUnknown } from '../config/known-options.ts';
 import type { Serde } from '../serde/serde.ts';
 import type { AnyRec } from '../topology/node.ts';
 import type { Keyed, Rec, Windowed } from '../topology/record.ts';
@@ -7,7 +8,7 @@ import type { FrameworkOperator } from './operator.ts';
 import { checkSerdes } from './serde-check.ts';
 import { requireKeyed } from './stateful.ts';
 import { frameworkOperator, type TracingStream } from './tracing-stream.ts';
-import { type TimeWindow, windowProblems } from './window.ts';
+import { type TimeWindow, WINDOW, windowProblems } from './window.ts';
 
 export interface WindowedAggregateOptions<K, V, A> {
   /** Names the store and its changelog `<applicationId>-<name>-changelog`. */
@@ -28,6 +29,17 @@ export interface WindowedAggregateOptions<K, V, A> {
   readonly late?: (stream: KStream<K, V, Keyed>) => void;
 }
 
+const KNOWN: Known<WindowedAggregateOptions<unknown, unknown, unknown>> = {
+  name: true,
+  window: true,
+  init: true,
+  add: true,
+  key: true,
+  value: true,
+  emit: true,
+  late: true,
+};
+
 /**
  * Keeps one aggregate per key and window of event time. A window takes a record while its end plus
  * grace is after the stream time, this record counted. Java: `windowedBy(...).aggregate(...)`.
@@ -35,12 +47,14 @@ export interface WindowedAggregateOptions<K, V, A> {
 export function windowedAggregate<K, V, A>(
   options: WindowedAggregateOptions<K, V, A>,
 ): FrameworkOperator<Rec<K, V, Keyed>, Rec<Windowed<K>, A, Keyed>> {
-  const operator = `windowedAggregate('${options.name}')`;
+  const operator = `windowedAggregate('${options?.name}')`;
+  refuseUnknown(operator, options, KNOWN);
+  if (options?.window) refuseUnknown(`${operator}: window`, options.window, WINDOW);
   return frameworkOperator(operator, (stream) => {
     const { drawing, node } = stream;
     requireKeyed(stream, operator);
     check(drawing, operator, options);
-    const { name, window, init, add, key, value, emit = 'update', late } = options;
+    const { name, window, init, add, key, value, emit = 'update', late } = options ?? {};
     const lateId = late === undefined ? null : drawing.nextId('late', 1);
     const result = stream.below(
       drawing.add({
@@ -75,8 +89,8 @@ function check<K, V, A>(
   options: WindowedAggregateOptions<K, V, A>,
 ): void {
   checkSerdes(drawing, operator, options);
-  for (const problem of windowProblems(options.window)) drawing.problem(operator, problem);
-  const emit: unknown = options.emit ?? 'update';
+  for (const problem of windowProblems(options?.window)) drawing.problem(operator, problem);
+  const emit: unknown = options?.emit ?? 'update';
   if (emit !== 'update' && emit !== 'final') {
     drawing.problem(operator, `emit must be 'update' or 'final', not ${String(emit)}`);
   }

@@ -4,10 +4,13 @@
  * Each law is a property of its own, so that what breaks one shrinks to the least input that breaks
  * that one.
  */
+
 import fc, { type Arbitrary } from 'fast-check';
+import { type Known, refuseMissing, refuseUnknown } from '../config/known-options.ts';
 import { EscapementError } from '../errors.ts';
 import { topicsOfUser } from '../runtime/application-plan.ts';
 import { unknownTopic, wholeNumber } from '../testing/driven.ts';
+import { madeTopology } from '../topology/given-topology.ts';
 import type { SourceNode, Topology } from '../topology/node.ts';
 import { JUDGES, type Judged } from './judges.ts';
 import { LAW_NAMES, LAWS, type Law } from './law.ts';
@@ -59,6 +62,19 @@ export interface LawReport {
   readonly text: string;
 }
 
+const KNOWN: Known<LawOptions> = {
+  topology: true,
+  inputs: true,
+  model: true,
+  orderInsensitive: true,
+  laws: true,
+  runs: true,
+  recordsMax: true,
+  partitionsMax: true,
+  seed: true,
+  path: true,
+};
+
 const RUNS = 30;
 const RECORDS_MAX = 8;
 const PARTITIONS_MAX = 3;
@@ -69,6 +85,8 @@ const PARTITIONS_MAX = 3;
  * stops the topology from being built.
  */
 export async function checkLaws<I extends LawInputs>(options: LawOptions<I>): Promise<LawReport> {
+  refuseUnknown('checkLaws', options, KNOWN);
+  refuseMissing('checkLaws', options, ['topology', 'inputs']);
   const laws = lawsOf(options);
   const judged = judgedOf(options);
   const { runs = RUNS, path } = options;
@@ -136,10 +154,7 @@ function lawsOf(options: Omit<LawOptions, 'model'>): readonly Law[] {
 
 function judgedOf<I extends LawInputs>(options: LawOptions<I>): Judged {
   const { topology: made, inputs, model, orderInsensitive = {} } = options;
-  const topology = (): Topology => {
-    const given = made();
-    return 'build' in given ? given.build() : given;
-  };
+  const topology = (): Topology => madeTopology('checkLaws', made);
   const { nodes } = topology();
   const sources = nodes
     .filter((node): node is SourceNode => node.kind === 'source' && node.repartition === null)

@@ -13,6 +13,7 @@
  * I3. "Not registered" is the one verdict that may change, so it is asked again after a while.
  * I4. A value uses up its bytes exactly.
  */
+import { type Known, refuseMissing, refuseOther, refuseUnknown } from '../config/known-options.ts';
 import { EscapementError } from '../errors.ts';
 import { type Clock, systemPorts } from '../ports.ts';
 import { AvroCursor } from './avro-cursor.ts';
@@ -43,6 +44,15 @@ export interface AvroOptions {
   readonly clock?: Clock;
 }
 
+const KNOWN: Known<AvroOptions> = {
+  subject: true,
+  schema: true,
+  registry: true,
+  long: true,
+  clock: true,
+};
+const NEEDED = ['subject', 'schema', 'registry'];
+
 export interface AvroSerde<T> extends Serde<T> {
   readonly subject: string;
   readonly schemas: SchemaPreparation;
@@ -70,6 +80,10 @@ type Verdict =
  * is not valid. Java: `GenericAvroSerde` with `auto.register.schemas=false`.
  */
 export function avro<T>(options: AvroOptions): AvroSerde<T> {
+  const where = `avro('${options?.subject}')`;
+  refuseUnknown(where, options, KNOWN);
+  refuseMissing(where, options, NEEDED);
+  refuseOther(where, 'long', options.long, 'number', 'bigint');
   return new ConfluentAvro<T>(options);
 }
 

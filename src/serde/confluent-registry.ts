@@ -13,7 +13,9 @@
  *     its own level in any case.
  * I3. Its `decode` is never called: it builds the resolver anew for each record.
  */
+
 import type { SchemaRegistry } from '@kafkajs/confluent-schema-registry';
+import { type Known, refuseMissing, refuseUnknown } from '../config/known-options.ts';
 import { bareError, EscapementError } from '../errors.ts';
 import { type Ports, systemPorts } from '../ports.ts';
 import { compactSchema } from './avro-schema.ts';
@@ -36,6 +38,19 @@ export interface ConfluentRegistryOptions {
   readonly ports?: Pick<Ports, 'timers' | 'random'>;
 }
 
+const KNOWN: Known<ConfluentRegistryOptions> = {
+  host: true,
+  auth: true,
+  deadlineMs: true,
+  ports: true,
+};
+const ELSEWHERE = {
+  url: 'the URL is called host',
+  baseUrl: 'the URL is called host',
+  username: 'it belongs into auth: { username, password }',
+  password: 'it belongs into auth: { username, password }',
+};
+
 const DEADLINE_MS = 5_000;
 /** Waits before a call is repeated; the client itself repeats only reads. Jittered by half. */
 const RETRY_WAITS_MS = [100, 300] as const;
@@ -57,6 +72,9 @@ type Client = Pick<SchemaRegistry, 'getSchema' | 'getRegistryIdBySchema' | 'regi
  * Rejections: see `Registry`; a wrong URL or password is `REGISTRY_UNAVAILABLE`, which names the URL.
  */
 export function confluentRegistry(options: ConfluentRegistryOptions): Registry {
+  refuseUnknown('confluentRegistry', options, KNOWN, ELSEWHERE);
+  refuseMissing('confluentRegistry', options, ['host']);
+  refuseUnknown('confluentRegistry: auth', options.auth, { username: true, password: true });
   return new ConfluentRegistry(options);
 }
 
@@ -70,9 +88,9 @@ class ConfluentRegistry implements Registry {
   readonly #clients = new Map<'read' | 'register', Promise<Client>>();
 
   constructor(options: ConfluentRegistryOptions) {
-    if (!/^https?:\/\/[^/]/.test(options.host)) {
+    if (typeof options.host !== 'string' || !/^https?:\/\/[^/]/.test(options.host)) {
       // Without a scheme nobody else recognises a user and password in it.
-      const shown = options.host.replace(/^[^@/]*@/, '[redacted]@');
+      const shown = String(options.host).replace(/^[^@/]*@/, '[redacted]@');
       throw new EscapementError(
         'OPTION_INVALID',
         `the registry URL is ${JSON.stringify(shown)}: it starts with http:// or https://`,

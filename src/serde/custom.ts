@@ -1,3 +1,4 @@
+import { refuseUnknown } from '../config/known-options.ts';
 import { EscapementError } from '../errors.ts';
 import type { Serde } from './serde.ts';
 
@@ -19,6 +20,7 @@ export interface SerdeOptions<T> {
  * serde throws `SERDE_FAILED`. Java: `Serdes.serdeFrom`.
  */
 export function serde<T>(options: SerdeOptions<T>): Serde<T> {
+  refuseUnknown('serde', options, { name: true, encode: true, decode: true });
   const { name, encode, decode } = checked(options);
   return {
     name,

@@ -1,3 +1,4 @@
+import { refuseUnknown } from '../config/known-options.ts';
 import { EscapementError } from '../errors.ts';
 import { compactSchema, parseSchema } from './avro-schema.ts';
 import { readerType } from './avro-types.ts';
@@ -13,7 +14,8 @@ export interface MemoryRegistry extends Registry {
  * Ids are global, as Confluent's: one text has one id under every subject. Texts are compared
  * without white space. Earlier versions are not checked for compatibility.
  */
-export function memoryRegistry(): MemoryRegistry {
+export function memoryRegistry(...none: readonly never[]): MemoryRegistry {
+  refuseUnknown('memoryRegistry', none[0], {});
   const texts = new Map<number, string>();
   const ids = new Map<string, number>();
   const subjects = new Map<string, Set<number>>();

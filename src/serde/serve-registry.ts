@@ -5,8 +5,10 @@
  * `GET /schemas/ids/{id}` reads, `GET /config/{subject}` says that a subject has no level of its own.
  * Only 127.0.0.1 is listened on: there is no authentication.
  */
+
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { refuseMissing, refuseUnknown } from '../config/known-options.ts';
 import { EscapementError } from '../errors.ts';
 import type { Registry } from './registry.ts';
 
@@ -30,6 +32,8 @@ export function serveRegistry(
   registry: Registry,
   options: { readonly port: number },
 ): Promise<ServedRegistry> {
+  refuseUnknown('serveRegistry', options, { port: true });
+  refuseMissing('serveRegistry', options, ['port']);
   const server = createServer((request, response) => {
     reply(registry, request)
       .catch(failure)

@@ -12,8 +12,10 @@ import { murmur2, partitionOf } from '../kafka/records/murmur2.ts';
 import { startSerdes, topicsOfUser } from '../runtime/application-plan.ts';
 import { encodedBytes } from '../serde/encode-buffer.ts';
 import type { Serde } from '../serde/serde.ts';
+import { madeTopology } from '../topology/given-topology.ts';
 import type { SinkNode, SourceNode, Topology } from '../topology/node.ts';
 import { type Reader, type Rows, readerOf, rowDifferences, rowsOf } from './committed-rows.ts';
+import { type CrashTestInput, type CrashTestOptions, checkCrashTest } from './crash-options.ts';
 import { type CrashFailure, type CrashTestGrid, reportText, wordsOf } from './crash-report.ts';
 import { NO_FAULTS } from './faults.ts';
 import type { CommittedRecord } from './oracle/committed-log.ts';
@@ -21,56 +23,6 @@ import type { Input, Outcome } from './oracle/evidence.ts';
 import { simulate } from './simulation.ts';
 import { runSweepCase, type SweepOptions, sweepCases, titleOf } from './sweep.ts';
 import type { Workload } from './workload.ts';
-
-/** An input record; `partition`: by default the one of its key, 0 without a key. */
-export interface CrashTestInput {
-  readonly topic: string;
-  /** Text and bytes as they are; anything else is written by the serde of the topic's stream. */
-  readonly key: unknown;
-  /** As `key`. */
-  readonly value: unknown;
-  /** Event time in epoch milliseconds; default: 1,000 and one more for each record. */
-  readonly timestampMs?: number;
-  readonly partition?: number;
-}
-
-/**
- * What an output topic must hold. A `Map`: the last value of every key. An array: every record, in
- * any order. Keys and values as the serdes of its `to()` write them.
- */
-export type ExpectedRecords =
-  | ReadonlyMap<unknown, unknown>
-  | readonly (readonly [key: unknown, value: unknown])[];
-
-export interface CrashTestOptions {
-  /** Called for every simulated process: processes share no objects. */
-  readonly topology: () => Topology | { build(): Topology };
-  /** Partitions by topic: inputs, outputs and dead-letter topics. */
-  readonly topics: Readonly<Record<string, number>>;
-  /** Some ten records that make every operator do something. */
-  readonly inputs: readonly CrashTestInput[];
-  /** What output topics must hold in every run, by topic; default: what the undisturbed run leaves. */
-  readonly expected?: Readonly<Record<string, ExpectedRecords>>;
-  /**
-   * `everything` (default): with the undisturbed run, too. `expected`: what `expected` and `check` say
-   * is all that counts, for results that depend on the order in which partitions are read.
-   */
-  readonly compare?: 'everything' | 'expected';
-  /** What is wrong with the committed records of a run; default: nothing but what differs. */
-  readonly check?: (outcome: Outcome) => readonly string[];
-  /** Processes that share the tasks; default 1. */
-  readonly instances?: number;
-  /** Whose transaction rules the broker has; default: both, one after the other. */
-  readonly transactionVersions?: readonly (1 | 2)[];
-  /** Runs one case of so many, spread evenly over all; default 1: every one. */
-  readonly every?: number;
-  /** Runs with random faults after the sweep; default 100. */
-  readonly seeds?: number;
-  /** Runs these cases alone, by the names that a report gives them. */
-  readonly only?: readonly string[];
-  /** Told after each run: how many are done, of how many. */
-  readonly progress?: (done: number, total: number) => void;
-}
 
 export interface CrashTestReport {
   /** What was run of the grid of requests and outcomes, for each of the transaction versions. */
@@ -94,6 +46,7 @@ interface Case {
  * `TOPOLOGY_INVALID` or another error when it cannot run undisturbed.
  */
 export async function crashTest(options: CrashTestOptions): Promise<CrashTestReport> {
+  checkCrashTest(options);
   const { transactionVersions = [1, 2], every = 1, only } = options;
   const workload = await workloadOf(options);
   const plans = await Promise.all(
@@ -175,10 +128,7 @@ async function workloadOf(options: CrashTestOptions): Promise<Workload> {
     const text = "compare: 'expected' compares with nothing: give 'expected' or 'check'.";
     throw new EscapementError('OPTION_INVALID', text);
   }
-  const topology = (): Topology => {
-    const made = options.topology();
-    return 'build' in made ? made.build() : made;
-  };
+  const topology = (): Topology => madeTopology('crashTest', options.topology);
   const planned = topology();
   await startSerdes(planned);
   const inputs = await Promise.all(

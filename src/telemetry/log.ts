@@ -12,6 +12,16 @@ const nothing = () => {};
 
 export const silentLog: Log = { debug: nothing, info: nothing, warn: nothing, error: nothing };
 
+/** What is wrong with a logger that was given: `undefined` is none, and no problem. */
+export function logProblems(log: unknown): readonly string[] {
+  if (log === undefined) return [];
+  const methods = ['debug', 'info', 'warn', 'error'];
+  const given = (typeof log === 'object' || typeof log === 'function' ? log : null) as Log | null;
+  const lacking = methods.filter((name) => typeof given?.[name as keyof Log] !== 'function');
+  if (lacking.length === 0) return [];
+  return [`log must be a logger with ${methods.join(', ')}: it lacks ${lacking.join(', ')}`];
+}
+
 /** The log with every text in it fit to be written: no control characters, no user in a URL. */
 export function printableLog(log: Log): Log {
   const through =

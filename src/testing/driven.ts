@@ -1,4 +1,5 @@
 /** What a driver is made of: the topology that a test gives, planned over the topics it names. */
+import { type Known, refuseOther, refuseUnknown } from '../config/known-options.ts';
 import { EscapementError } from '../errors.ts';
 import {
   type ApplicationPlan,
@@ -6,6 +7,7 @@ import {
   startSerdes,
   topicsOfUser,
 } from '../runtime/application-plan.ts';
+import { madeTopology } from '../topology/given-topology.ts';
 import type { Topology } from '../topology/node.ts';
 import { DRIVER_APPLICATION, Drive, driverOptions } from './drive.ts';
 import { ManualTime } from './manual-time.ts';
@@ -41,6 +43,29 @@ export interface TestDriverOptions {
 
 const CAUSED_RECORDS_MAX = 10_000;
 
+const WHERE = 'TestDriver.start';
+
+const KNOWN: Known<TestDriverOptions> = {
+  topology: true,
+  partitions: true,
+  replay: true,
+  shadow: true,
+  replays: true,
+  seed: true,
+  startMs: true,
+  causedRecordsMax: true,
+};
+
+/** Throws `OPTION_INVALID` for what a driver does not take. */
+export function checkDriverOptions(options: TestDriverOptions): void {
+  refuseUnknown(WHERE, options, KNOWN);
+  refuseOther(WHERE, 'replay', options?.replay, 'on', 'off');
+  refuseOther(WHERE, 'shadow', options?.shadow, 'on', 'off');
+  wholeNumber('replays', options?.replays ?? 0, 0);
+  wholeNumber('startMs', options?.startMs ?? 0, 0);
+  wholeNumber('causedRecordsMax', options?.causedRecordsMax ?? 1, 1);
+}
+
 export interface Driven {
   readonly topology: Topology;
   readonly application: ApplicationPlan;
@@ -63,9 +88,8 @@ export async function drivenOf(
   return { topology, application, time, drive };
 }
 
-export function built({ topology }: TestDriverOptions): Topology {
-  const made = topology();
-  return 'build' in made ? made.build() : made;
+export function built(options: TestDriverOptions): Topology {
+  return madeTopology(WHERE, options?.topology);
 }
 
 /** A plan with a topology of its own, unless one is given. */

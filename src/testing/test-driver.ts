@@ -3,6 +3,7 @@
  *
  * The test pipes records in and reads what was committed. Java: `TopologyTestDriver`.
  */
+import { type Known, refuseUnknown } from '../config/known-options.ts';
 import { asEscapementError, EscapementError } from '../errors.ts';
 import type { Header } from '../kafka/records/headers.ts';
 import { systemPorts } from '../ports.ts';
@@ -13,6 +14,7 @@ import { difference } from './difference.ts';
 import {
   applicationOf,
   built,
+  checkDriverOptions,
   type Driven,
   drivenOf,
   type TestDriverOptions,
@@ -37,6 +39,8 @@ export interface PipeOptions {
   readonly partition?: number;
   readonly headers?: readonly Header[];
 }
+
+const PIPE: Known<PipeOptions> = { timestampMs: true, partition: true, headers: true };
 
 interface Parts {
   readonly options: TestDriverOptions;
@@ -74,9 +78,7 @@ export class TestDriver {
    * `TOPOLOGY_INVALID`, `TOPIC_MISMATCH`, `OPTION_INVALID` or what a registry says.
    */
   static async start(options: TestDriverOptions): Promise<TestDriver> {
-    wholeNumber('replays', options.replays ?? 0, 0);
-    wholeNumber('startMs', options.startMs ?? 0, 0);
-    wholeNumber('causedRecordsMax', options.causedRecordsMax ?? 1, 1);
+    checkDriverOptions(options);
     const { stack } = new Error();
     const notes = new CallNotes();
     const driven = await drivenOf(options, (topology) => notes.watched(topology));
@@ -99,6 +101,7 @@ export class TestDriver {
         for (const { key, value, timestampMs } of records) input.pipe(key, value, { timestampMs });
       },
       pipe: (key, value, options = {}) => {
+        refuseUnknown('pipe', options, PIPE);
         const bytes = encoded(serdes.key, key);
         const { partition = partitionOfKey(serdes.key, bytes, count) } = options;
         if (!Number.isInteger(partition) || partition < 0 || partition >= count) {

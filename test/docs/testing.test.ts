@@ -10,8 +10,8 @@ const TIMEOUT_MS = 120_000;
 
 afterAll(() => rmSync(FOLDER, { recursive: true, force: true }));
 
-test('docs/testing.md has an example of the driver, its replay, the shadow run, the laws and the crash test', () => {
-  expect(blocks).toHaveLength(5);
+test('docs/testing.md has an example of the driver, marbles, its replay, the shadow run, the laws and the crash test', () => {
+  expect(blocks).toHaveLength(6);
   expect(text.match(/```ts\n/g)).toBeNull();
 });
 

@@ -1,7 +1,8 @@
 /** What users run over their own topology: it passes what is exact and names what is not. */
 import { expect, test } from 'vitest';
 import { avro, long, mapValues, memoryRegistry, string, to, topology } from '../../src/index.ts';
-import { type CrashTestOptions, crashTest } from '../../src/simulation/crash-test.ts';
+import type { CrashTestOptions } from '../../src/simulation/crash-options.ts';
+import { crashTest } from '../../src/simulation/crash-test.ts';
 import { wordCount } from '../../topologies/1-word-count/topology.ts';
 
 const text = string();

@@ -10,9 +10,11 @@
  *     were learned, because the bootstrap brokers may be gone while the cluster lives.
  */
 import { Kafka, type KafkaConfig, logLevel } from 'kafkajs';
+import type { Known } from '../../config/known-options.ts';
 import { EscapementError } from '../../errors.ts';
 import type { Ports } from '../../ports.ts';
 import type { Log } from '../../telemetry/log.ts';
+import { connectionProblems } from './kafkajs-connection.ts';
 import { KafkajsLink } from './kafkajs-link.ts';
 import { checkSecurity, saslOf } from './kafkajs-security.ts';
 import {
@@ -46,11 +48,38 @@ export interface KafkajsTransportOptions {
 
 const FRAME_BYTES_MAX = 104_857_600;
 
-/** A transport over a kafkajs client, or over the configuration of one. */
+/** What kafkajs 2.2.4 takes. */
+const KNOWN: Known<KafkaConfig> = {
+  brokers: true,
+  ssl: true,
+  sasl: true,
+  clientId: true,
+  connectionTimeout: true,
+  authenticationTimeout: true,
+  reauthenticationThreshold: true,
+  requestTimeout: true,
+  enforceRequestTimeout: true,
+  retry: true,
+  socketFactory: true,
+  logLevel: true,
+  logCreator: true,
+};
+
+/** What is wrong with the option `kafka` of `run` and `openAdmin`, before anything is connected. */
+export function kafkaProblems(given: unknown): readonly string[] {
+  return connectionProblems(given, KNOWN);
+}
+
+/**
+ * A transport over a kafkajs client, or over the configuration of one. Throws `OPTION_INVALID` for a
+ * configuration that cannot lead to a cluster.
+ */
 export function kafkajsTransport(
   config: KafkajsConnection,
   options: KafkajsTransportOptions,
 ): Transport {
+  const problems = kafkaProblems(config);
+  if (problems.length > 0) throw new EscapementError('OPTION_INVALID', `${problems.join('; ')}.`);
   const secrets = new Secrets();
   const kafka = isClient(config) ? config : new Kafka(quiet(config, options.log, secrets));
   return new KafkajsTransport(captureCluster(kafka), options, secrets);
