@@ -165,9 +165,9 @@ export function compileGraph(options: GraphOptions): Graph {
       case 'windowedAggregate': {
         const late = node.late === null ? null : downstream(node, stage, 'late');
         const main = downstream(node, stage, 'main');
-        const made = windowedAggregateProcess(context, node, main, late);
-        if (made.closeWindows !== null) closers[stage]!.push(made.closeWindows);
-        return made.process;
+        const windowed = windowedAggregateProcess(context, node, main, late);
+        if (windowed.closeWindows !== null) closers[stage]!.push(windowed.closeWindows);
+        return windowed.process;
       }
       case 'sink':
         return sinkProcess(context, options.outputTopic(node), node.key, node.value);
