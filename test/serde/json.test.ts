@@ -1,7 +1,9 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { aggregate, string, to, topology } from '../../src/index.ts';
 import { encodedBytes } from '../../src/serde/encode-buffer.ts';
 import { json } from '../../src/serde/json.ts';
+import { TestDriver } from '../../src/testing/test-driver.ts';
 
 const serde = json<unknown>();
 
@@ -71,4 +73,33 @@ test('what is not JSON is refused, and no word of the record is repeated', () =>
   }
   expect(failure(() => decoded('[1, secret]'))).toMatch(/^json\(\): 11 bytes are not JSON/);
   expect(failure(() => decoded(Buffer.from([0x22, 0xff, 0x22])))).toContain('UTF-8');
+});
+
+test('input, state and output of a topology may be JSON, each of its own type', async () => {
+  interface Click {
+    readonly page: string;
+  }
+  const clicks = { key: string(), value: json<Click>() };
+  const pages = { key: string(), value: json<readonly string[]>() };
+  const driver = await TestDriver.start({
+    topology: () => {
+      const app = topology('pages');
+      app.stream('clicks', clicks).pipe(
+        aggregate({
+          name: 'pages',
+          init: (): readonly string[] => [],
+          add: (seen, { page }) => [...seen, page],
+          ...pages,
+        }),
+        to('pages', pages),
+      );
+      return app;
+    },
+  });
+  const input = driver.input('clicks', clicks);
+  for (const page of ['/', 'x'.repeat(200_000)]) input.pipe('ada', { page });
+  const [, last] = driver.output('pages', pages).readValues();
+  expect(last).toEqual(['/', 'x'.repeat(200_000)]);
+  expect(driver.keyValueStore('pages', pages).get('ada')).toEqual(last);
+  await driver.close();
 });
