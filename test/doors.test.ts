@@ -47,7 +47,7 @@ async function refusal(call: () => unknown): Promise<{ code: string; message: st
 test.each<[string, () => unknown, string]>([
   ['stream', () => stream({ onerror: 'skip' }), 'onerror is not an option: did you mean onError?'],
   ['count', () => d.count({ nam: 'n', key: text }), 'nam is not an option: did you mean name?'],
-  ['count', () => d.count('counts'), "its options are an object ({ name, key }), not 'counts'"],
+  ['count', () => d.count('counts'), 'its options are an object ({ name, key }), not a text'],
   ['aggregate', () => d.aggregate({ ...state, inti: 0 }), 'inti is not an option'],
   ['windowedAggregate', () => d.windowedAggregate({ ...state, windw: window }), 'windw is not an'],
   [
@@ -100,6 +100,8 @@ test.each<[string, () => unknown, string]>([
   ['crashTest', () => t.crashTest({ topology: copy }), 'it needs topics, inputs'],
   ['checkLaws', () => (checkLaws as Loose)({ ...laws, run: 5 }), 'did you mean runs?'],
   ['checkLaws', () => (checkLaws as Loose)(), 'it needs topology, inputs'],
+  ['simulate', () => t.simulate({ workload: {}, seed: 1, recrods: 5 }), 'did you mean records?'],
+  ['simulate', () => t.simulate({ seed: 1 }), 'it needs workload'],
   ['Broker', () => new t.Broker({ ports: t.systemPorts, node: 3 }), 'did you mean nodes?'],
   ['Broker', () => new t.Broker(), 'it needs ports'],
   ['listen', () => t.listen(broker(), { host: '', port: 0, prot: 1 }), 'did you mean port?'],
@@ -169,7 +171,7 @@ test('a listener of a class may have fields of its own', async () => {
 
 test.each<[string, unknown, string]>([
   ['nothing', undefined, "kafka is missing: give { brokers: ['127.0.0.1:9092'] }"],
-  ['an address', '127.0.0.1:9092', "kafka is '127.0.0.1:9092': give { brokers:"],
+  ['an address', '127.0.0.1:9092', 'kafka is a text: give { brokers:'],
   ['a list', ['127.0.0.1:9092'], 'kafka is an array: give { brokers:'],
   ['brokers as text', { brokers: 'a:1' }, "kafka.brokers is a list: ['a:1']"],
   ['no brokers', { clientId: 'x' }, 'kafka.brokers is missing'],
@@ -183,6 +185,19 @@ test.each<[string, unknown, string]>([
   expect(code).toBe('OPTION_INVALID');
   expect(message).toContain(problem);
   expect(message.length).toBeLessThan(600);
+});
+
+test.each<[string, () => unknown]>([
+  ['run', () => d.run(copy(), { applicationId, kafka: { brokers: 'me:geheim@a:1' } })],
+  ['run', () => d.run(copy(), { applicationId, kafka: { brokers: ['kafka://me:geheim@a:1'] } })],
+  ['run', () => d.run(copy(), { applicationId, kafka: 'me:geheim@a:1' })],
+  ['run', () => d.run(copy(), { applicationId, kafka: { brokers: ['a:1'], sals: 'geheim' } })],
+  ['confluentRegistry', () => d.confluentRegistry({ host: 'http://a', auth: 'me:geheim' })],
+  ['openAdmin', () => d.openAdmin('me:geheim@a:1')],
+])('%s shows nothing of a password that stands in the wrong place (%#)', async (_, call) => {
+  const { code, message } = await refusal(call);
+  expect(code).toBe('OPTION_INVALID');
+  expect(message).not.toContain('geheim');
 });
 
 test('run without options says what they are', async () => {

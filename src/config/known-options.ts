@@ -35,7 +35,7 @@ export function refuseUnknown(
   if (given === undefined) return;
   if (typeof given !== 'object' || given === null || Array.isArray(given)) {
     const names = Object.keys(known).join(', ');
-    refuse(where, `its options are an object ({ ${names} }), not ${shown(given)}`);
+    refuse(where, `its options are an object ({ ${names} }), not ${kindOf(given)}`);
   }
   const problems = unknownOptions(given, known, elsewhere);
   if (problems.length > 0) refuse(where, problems.join('; '));
@@ -60,9 +60,17 @@ export function listed(all: readonly string[]): string {
   return `${quoted.slice(0, -1).join(', ')} or ${quoted.at(-1)}`;
 }
 
-/** A value that was given for an option, as a message shows it; never what is in an object. */
+/**
+ * A value that was given for an option, as a message shows it; never what is in an object. Not for
+ * options that may hold a secret.
+ */
 export function shown(value: unknown): string {
-  if (typeof value === 'string') return `'${value}'`;
+  return typeof value === 'string' ? `'${value}'` : kindOf(value);
+}
+
+/** The same without what a text says: in place of an object it may be a password, or hold one. */
+export function kindOf(value: unknown): string {
+  if (typeof value === 'string') return 'a text';
   if (typeof value === 'function') return 'a function';
   if (Array.isArray(value)) return 'an array';
   return typeof value === 'object' && value !== null ? 'an object' : String(value);

@@ -9,7 +9,9 @@
  * of the input is written to the processes as they are, whose state must be right in memory, and the
  * last part to fresh ones, whose state must be right in the changelogs. Then the bytes are judged.
  */
+
 import { Broker } from '../broker/broker.ts';
+import { type Known, refuseMissing, refuseUnknown } from '../config/known-options.ts';
 import type { Options } from '../config/options.ts';
 import { deleteRecords } from '../kafka/protocol/delete-records.ts';
 import { txnOffsetCommit } from '../kafka/protocol/txn-offset-commit.ts';
@@ -56,6 +58,26 @@ export interface SimulationOptions extends Partial<Omit<Scenario, 'seed'>> {
   readonly log?: (process: string) => Log;
 }
 
+const KNOWN: Known<SimulationOptions> = {
+  workload: true,
+  seed: true,
+  records: true,
+  instances: true,
+  faultsMs: true,
+  nodes: true,
+  transactionVersion: true,
+  faults: true,
+  writing: true,
+  meddle: true,
+  mayEnd: true,
+  mayFailToStart: true,
+  strike: true,
+  tamper: true,
+  options: true,
+  history: true,
+  log: true,
+};
+
 /** Before anything runs; when faults are over; when all were stopped and none is started again. */
 export type Moment = 'before' | 'calm' | 'between';
 
@@ -93,6 +115,8 @@ const LATENCY_MS = [0.1, 1.5] as const;
 
 /** Runs one simulation. Rejects only when the simulation itself is broken. */
 export async function simulate(options: SimulationOptions): Promise<SimulationResult> {
+  refuseUnknown('simulate', options, KNOWN);
+  refuseMissing('simulate', options, ['workload', 'seed']);
   const run = new SimulatedRun(options);
   await run.play();
   return run.result();

@@ -2,7 +2,7 @@
  * Whether what was given as `kafka` can lead to a cluster: kafkajs itself looks when it connects, and
  * a list of brokers that is none becomes addresses that do not exist.
  */
-import { shown, unknownOptions } from '../../config/known-options.ts';
+import { kindOf, unknownOptions } from '../../config/known-options.ts';
 
 const EXAMPLE = "{ brokers: ['127.0.0.1:9092'] }";
 const BROKERS = `it is called brokers: ${EXAMPLE}`;
@@ -22,7 +22,7 @@ export function connectionProblems(
   known: Readonly<Record<string, true>>,
 ): readonly string[] {
   if (typeof given !== 'object' || given === null || Array.isArray(given)) {
-    const what = given === undefined ? 'is missing' : `is ${shown(given)}`;
+    const what = given === undefined ? 'is missing' : `is ${kindOf(given)}`;
     return [`kafka ${what}: give ${EXAMPLE}, a kafkajs client, or { transport }`];
   }
   if ('transport' in given) return transportProblems(given);
@@ -35,19 +35,27 @@ function transportProblems(given: { readonly transport: unknown }): readonly str
   const names = unknownOptions(given, { transport: true }).map((problem) => `kafka: ${problem}`);
   const { request } = (given.transport ?? {}) as { readonly request?: unknown };
   if (typeof request === 'function') return names;
-  return [...names, `kafka.transport must be a transport, not ${shown(given.transport)}`];
+  return [...names, `kafka.transport must be a transport, not ${kindOf(given.transport)}`];
 }
 
 /** A function is asked when it comes to connecting. */
 function brokerProblems(brokers: unknown): readonly string[] {
   if (typeof brokers === 'function') return [];
-  if (typeof brokers === 'string') return [`kafka.brokers is a list: ['${brokers}']`];
+  if (typeof brokers === 'string') return [`kafka.brokers is a list: ['${withoutUser(brokers)}']`];
   if (!Array.isArray(brokers)) {
-    const what = brokers === undefined ? 'is missing' : `is a list, not ${shown(brokers)}`;
+    const what = brokers === undefined ? 'is missing' : `is a list, not ${kindOf(brokers)}`;
     return [`kafka.brokers ${what}: ${EXAMPLE}`];
   }
   if (brokers.length === 0) return [`kafka.brokers is empty: ${EXAMPLE}`];
   return brokers
     .filter((each) => typeof each !== 'string' || !ADDRESS.test(each))
-    .map((each) => `kafka.brokers: ${shown(each)} is not 'host:port'`);
+    .map((each) => {
+      const what = typeof each === 'string' ? `'${withoutUser(each)}'` : kindOf(each);
+      return `kafka.brokers: ${what} is not 'host:port'`;
+    });
+}
+
+/** No broker has a user in its address; who writes one wrote a password, too. */
+function withoutUser(address: string): string {
+  return address.replace(/^.*@/, '[redacted]@');
 }

@@ -267,7 +267,9 @@ class KafkajsTransport implements Transport {
     if (this.#state === 'closed') {
       throw new TransportError('never-sent', 'The transport is closed.');
     }
-    return checkedPool(built);
+    const pool = checkedPool(built);
+    if (address === null && !(pool.port > 0)) throw notAnAddress(pool);
+    return pool;
   }
 
   #link(
@@ -305,6 +307,15 @@ class KafkajsTransport implements Transport {
       );
     });
   }
+}
+
+/** Of a client that somebody made, or of brokers that a function gave; a configuration is looked at. */
+function notAnAddress({ host, port }: { host: string; port: number }): EscapementError {
+  return new EscapementError(
+    'OPTION_INVALID',
+    `The kafkajs option \`brokers\` leads to '${host}:${port}', which is no address: it is a list of ` +
+      "'host:port', such as ['127.0.0.1:9092'].",
+  );
 }
 
 /** Only a connection that could not be made is worth another address; a refused login is not. */

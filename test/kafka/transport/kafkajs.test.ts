@@ -352,6 +352,18 @@ describe('the kafkajs transport', () => {
     );
   });
 
+  it.each([
+    ['a text', '127.0.0.1:9092'],
+    ['an address without a port', ['localhost']],
+  ])('reports a client whose brokers are %s as an option, at once', async (_, brokers) => {
+    const kafka = new Kafka({ brokers: brokers as string[], logLevel: logLevel.NOTHING });
+    const transport = kafkajsTransport(kafka, { ports: systemPorts, log: silentLog });
+    open.push(transport);
+    const error = await failure(nodesOf(transport));
+    expect(error.code).toBe('OPTION_INVALID');
+    expect(error.message).toContain("it is a list of 'host:port'");
+  });
+
   it('reports an empty list of brokers as an option', () => {
     expect(() => transportTo()).toThrow(
       expect.objectContaining({
