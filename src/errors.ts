@@ -126,14 +126,15 @@ export const ERRORS = {
     mend: 'Install kafkajs 2.2.4 exactly.',
   },
   RECORD_UNDECODABLE: {
-    meaning: 'The key or value of a record could not be decoded.',
+    meaning: 'The key or value of a record that came in could not be decoded.',
     decision: 'record',
     mend: 'Fix the producer, or set `onError` of the stream or repartition named to skip or dead-letter.',
   },
   RECORD_FAILED: {
-    meaning: 'User code threw while processing a record.',
+    meaning:
+      'User code threw while processing a record, or returned what its operator cannot take.',
     decision: 'record',
-    mend: 'The cause holds the original error; the coordinates name the record.',
+    mend: 'The message names the operator, the coordinates the record; the cause is what was thrown.',
   },
   RECORD_TIMEOUT: {
     meaning: 'Asynchronous work of a record did not finish within its time limit.',
@@ -151,9 +152,10 @@ export const ERRORS = {
     mend: 'Give the stream a `timestamp` extractor, or set its `onError`.',
   },
   SERDE_FAILED: {
-    meaning: 'A value could not be written as bytes, or its bytes could not be read.',
+    meaning:
+      'A key or value could not be written as bytes (by an output, a repartition or a store), or read.',
     decision: 'record',
-    mend: 'The message says which part of the value or of the bytes does not fit the serde.',
+    mend: 'The message names the operator, whether key or value, and what does not fit the serde.',
   },
   REGISTRY_UNAVAILABLE: {
     meaning: 'The schema registry did not answer or answered with a server error.',

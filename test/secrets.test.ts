@@ -208,7 +208,7 @@ describe('secrets', () => {
       mapValues((value) => `${value}!`),
       to('out', { key: text, value: long() as never }),
     );
-    expect(await failing({}, writer)).toBe('RECORD_UNDECODABLE');
+    expect(await failing({}, writer)).toBe('SERDE_FAILED');
     const registry = memoryRegistry();
     const schema = '{"type":"record","name":"R","fields":[{"name":"n","type":"int"}]}';
     await registry.register('out-value', schema);
@@ -218,7 +218,7 @@ describe('secrets', () => {
       mapValues((n) => ({ n })),
       to('out', { key: text, value: out }),
     );
-    expect(await failing({}, typed)).toBe('RECORD_UNDECODABLE');
+    expect(await failing({}, typed)).toBe('SERDE_FAILED');
   }, 60_000);
 
   it('are in nothing that was heard', () => {

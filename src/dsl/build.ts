@@ -95,6 +95,7 @@ function joined(above: SegmentDraft, below: SegmentDraft): SegmentDraft {
   return {
     ...below,
     parents: above.parents,
+    calls: [...above.calls, ...below.calls],
     steps: [...above.steps, ...below.steps],
     inner: [...above.inner, ...below.inner],
     operators: [...above.operators, ...below.operators],
@@ -103,9 +104,10 @@ function joined(above: SegmentDraft, below: SegmentDraft): SegmentDraft {
 
 function segmentNode(draft: SegmentDraft, problem: (what: string) => void): SegmentNode {
   const { id, parents, steps, inner, operators, bounds } = draft;
+  const called = calledBy(draft);
   const probe = (probed: readonly Step[]): boolean => {
     try {
-      return probeOnEmpty(id, probed, bounds.timeoutMs) === 'speaks';
+      return probeOnEmpty(called, probed, bounds.timeoutMs) === 'speaks';
     } catch (cause) {
       if (!(cause instanceof EscapementError)) throw cause;
       problem(cause.message);
@@ -115,7 +117,14 @@ function segmentNode(draft: SegmentDraft, problem: (what: string) => void): Segm
   for (const pipeline of inner) probe(pipeline);
   const speaksOnEmpty = probe(steps);
   const subscribe = subscribes(steps);
-  return { kind: 'segment', id, parents, ...bounds, speaksOnEmpty, subscribe, operators };
+  return { kind: 'segment', id, called, parents, ...bounds, speaksOnEmpty, subscribe, operators };
+}
+
+/** `map(), filter() of RxJS`; the user's name where there is one. */
+function calledBy({ id, named, calls }: SegmentDraft): string {
+  if (named) return id;
+  if (calls.length === 0) return `stock operators (${id})`;
+  return calls.join(', ').replaceAll(' of RxJS,', ',');
 }
 
 /**

@@ -32,6 +32,7 @@ export function count<K, V>(
     return stream.below(
       drawing.add({
         kind: 'aggregate',
+        writtenAs: 'count',
         id: drawing.nextId('aggregate'),
         parents: [node],
         store: name,

@@ -18,6 +18,8 @@ export interface SegmentDraft {
   readonly id: string;
   /** The id is the user's name for it. */
   readonly named: boolean;
+  /** What its operators are called, in their order. */
+  readonly calls: readonly string[];
   readonly parents: readonly string[];
   /** Applied one after the other, anew for each record. */
   readonly steps: readonly Step[];

@@ -11,6 +11,7 @@ import { TestScheduler } from 'rxjs/testing';
 import { EscapementError } from '../errors.ts';
 import { refusal } from './drawing.ts';
 import type { Step } from './operator.ts';
+import { labelOf, operatorsHere } from './stock-operators.ts';
 
 /** More subscriptions of one empty source than this are taken for endless (`repeat()`). */
 const SUBSCRIPTIONS_MAX = 100;
@@ -54,6 +55,27 @@ function errorBesideNothing(steps: readonly Step[]): unknown {
     note(cause);
   }
   return error;
+}
+
+/**
+ * What the user called the steps: stock operators by their frames while they subscribe, one after the
+ * other; one written by hand by the name of its function. Empty when nothing is known.
+ */
+export function namesOf(steps: readonly Step[]): readonly string[] {
+  let names: readonly string[] = [];
+  const source = new Observable<unknown>(() => {
+    names = operatorsHere().map(labelOf).reverse();
+  });
+  try {
+    steps
+      .reduce<Observable<unknown>>((above, step) => step(above), source)
+      .subscribe({ error: () => {} })
+      .unsubscribe();
+  } catch {
+    // Said by the probe.
+  }
+  if (names.length > 0) return names;
+  return steps.flatMap(({ name }) => (name === '' ? [] : [`${name}()`]));
 }
 
 interface Seen {

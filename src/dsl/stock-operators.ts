@@ -76,6 +76,7 @@ const LABELS: Readonly<Record<string, string>> = {
   find: 'find() or findIndex()',
   toArray: 'toArray(), combineLatestAll() or zipAll()',
   filter: 'filter() or skip()',
+  mergeMap: 'mergeMap() or concatMap()',
   audit: 'audit() or auditTime()',
   sample: 'sample() or sampleTime()',
   throttle: 'throttle() or throttleTime()',

@@ -15,6 +15,7 @@ import type { SegmentOperator } from '../topology/node.ts';
 import { ASYNC_DEFAULTS, type AsyncBounds } from './async-options.ts';
 import { type Drawing, refusal } from './drawing.ts';
 import { type FrameworkOperator, isFrameworkOperator, OPERATOR, type Step } from './operator.ts';
+import { namesOf } from './probe.ts';
 import { insteadOf, operatorsHere } from './stock-operators.ts';
 
 /** Whether the records still have the key that they are partitioned by. */
@@ -49,13 +50,17 @@ export class TracingStream extends Observable<unknown> {
     const { bounds = ASYNC_DEFAULTS, inner = [], name } = options;
     const id = name ?? this.drawing.nextId('segment');
     const named = name !== undefined;
+    const calls = inner.length === 0 ? namesOf(steps) : ['values()'];
     const parents = [this.node];
     const operators: readonly SegmentOperator[] =
       inner.length === 0
         ? steps.map((operator) => ({ takes: 'records', operator }))
         : inner.flat().map((operator) => ({ takes: 'values', operator }));
     return this.below(
-      this.drawing.add({ kind: 'segment', id, named, parents, steps, inner, operators, bounds }),
+      this.drawing.add({
+        ...{ kind: 'segment', id, named, calls, parents },
+        ...{ steps, inner, operators, bounds },
+      }),
     );
   }
 
@@ -67,8 +72,10 @@ export class TracingStream extends Observable<unknown> {
 
   /** How a stock operator arrives that is applied inside another function. */
   override lift<R>(operator?: Operator<unknown, R>): Observable<R> {
-    const step: Step = (source) => source.lift(operator as Operator<unknown, unknown>);
-    return this.segment([step]) as Observable<R>;
+    const steps: readonly Step[] = [
+      (source) => source.lift(operator as Operator<unknown, unknown>),
+    ];
+    return this.segment(steps) as Observable<R>;
   }
 
   override subscribe(): never {

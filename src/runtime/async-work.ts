@@ -7,8 +7,12 @@
  */
 import { EscapementError } from '../errors.ts';
 import type { Ports } from '../ports.ts';
+import { isPromise, kindOf } from '../serde/kind-of.ts';
+import { calledBy } from '../topology/check.ts';
 import type { AnyRec, MapAsyncNode, SegmentNode } from '../topology/node.ts';
 import { Rec } from '../topology/record.ts';
+import type { AsyncNode } from '../topology/stages.ts';
+import { userError } from './operator-error.ts';
 
 export interface WorkOutcome {
   done(results: readonly AnyRec[]): void;
@@ -23,19 +27,19 @@ export function startCall(
   outcome: WorkOutcome,
 ): () => void {
   const abort = new AbortController();
-  const once = settleOnce(node.id, node.timeoutMs, ports, outcome, () => abort.abort());
+  const once = settleOnce(node, ports, outcome, () => abort.abort());
   try {
     const result = node.map(record, abort.signal);
-    if (!isThenable(result)) {
+    if (!isPromise(result)) {
       once.done([record.withValue(result)]);
     } else {
       result.then(
         (value) => once.done([record.withValue(value)]),
-        (cause: unknown) => once.failed(cause),
+        (cause: unknown) => once.failed(userError(node, cause)),
       );
     }
   } catch (cause) {
-    once.failed(cause);
+    once.failed(userError(node, cause));
   }
   return once.cancel;
 }
@@ -50,16 +54,16 @@ export function startSegment(
   const results: AnyRec[] = [];
   let unsubscribe: (() => void) | null = null;
   let settled = false;
-  const once = settleOnce(node.id, node.timeoutMs, ports, outcome, () => {
+  const once = settleOnce(node, ports, outcome, () => {
     settled = true;
     unsubscribe?.();
   });
   unsubscribe = node.subscribe(items, {
     next: (record) => {
       if (record instanceof Rec) results.push(record);
-      else once.failed(lostRecord(node.id));
+      else once.failed(lostRecord(node, record));
     },
-    error: (cause) => once.failed(cause),
+    error: (cause) => once.failed(userError(node, cause)),
     complete: () => once.done(results),
   });
   if (settled) unsubscribe();
@@ -67,13 +71,13 @@ export function startSegment(
 }
 
 function settleOnce(
-  node: string,
-  timeoutMs: number,
+  node: AsyncNode,
   ports: Ports,
   outcome: WorkOutcome,
   stop: () => void,
 ): WorkOutcome & { readonly cancel: () => void } {
   let open = true;
+  const { timeoutMs } = node;
   const timer = ports.timers.after(timeoutMs, () => {
     if (!open) return;
     close();
@@ -81,9 +85,9 @@ function settleOnce(
     outcome.failed(
       new EscapementError(
         'RECORD_TIMEOUT',
-        `${node} did not finish within ${timeoutMs} ms: mend the call, or raise its timeoutMs, for ` +
-          `which later records of the task wait.`,
-        { at: { node } },
+        `${calledBy(node)} did not finish within ${timeoutMs} ms: mend the call, or raise its ` +
+          `timeoutMs, for which later records of the task wait.`,
+        { at: { node: node.id } },
       ),
     );
   });
@@ -111,19 +115,11 @@ function settleOnce(
   };
 }
 
-function lostRecord(node: string): EscapementError {
+function lostRecord(node: SegmentNode, emitted: unknown): EscapementError {
   return new EscapementError(
     'TOPOLOGY_INVALID',
-    `${node} emitted something that is not a record: make records with record.withValue(), or ` +
-      `use values(...) for stock operators on values.`,
-    { at: { node } },
-  );
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    typeof (value as { then?: unknown }).then === 'function'
+    `${calledBy(node)} emitted something that is not a record but ${kindOf(emitted)}: make records ` +
+      `with record.withValue(), or use values(...) for stock operators on values.`,
+    { at: { node: node.id } },
   );
 }

@@ -12,6 +12,13 @@ import { type AsyncNode, isAsynchronous } from '../topology/stages.ts';
 import type { OutputTopic } from '../transaction/scope.ts';
 import type { Process, TaskContext } from './context.ts';
 import { aggregateProcess, hasNullKey, refuseNullKey } from './processors/aggregate.ts';
+import {
+  filterProcess,
+  flatMapValuesProcess,
+  mapValuesProcess,
+  peekProcess,
+  selectKeyProcess,
+} from './processors/per-record.ts';
 import { mappedSinkProcess, sinkProcess } from './processors/sink.ts';
 import { windowedAggregateProcess } from './processors/windowed-aggregate.ts';
 
@@ -123,43 +130,22 @@ export function compileGraph(options: GraphOptions): Graph {
       case 'merge':
       case 'late':
         return downstream(node, stage, 'all');
-      case 'filter': {
-        const next = downstream(node, stage, 'all');
-        const { test } = node;
-        return (record) => {
-          if (test(record)) next(record);
-        };
-      }
+      case 'filter':
+        return filterProcess(node, downstream(node, stage, 'all'));
       case 'mapValues': {
-        const { map } = node;
         const sink = onlySinkOf(node);
         if (sink !== null) {
           const topic = options.outputTopic(sink);
-          return mappedSinkProcess(context, topic, sink.key, sink.value, map);
+          return mappedSinkProcess(context, topic, sink, node);
         }
-        const next = downstream(node, stage, 'all');
-        return (record) => next(record.withValue(map(record)));
+        return mapValuesProcess(node, downstream(node, stage, 'all'));
       }
-      case 'flatMapValues': {
-        const next = downstream(node, stage, 'all');
-        const { map } = node;
-        return (record) => {
-          for (const value of map(record)) next(record.withValue(value));
-        };
-      }
-      case 'selectKey': {
-        const next = downstream(node, stage, 'all');
-        const { select } = node;
-        return (record) => next(record.withKey(select(record)));
-      }
-      case 'peek': {
-        const next = downstream(node, stage, 'all');
-        const { look } = node;
-        return (record) => {
-          look(record);
-          next(record);
-        };
-      }
+      case 'flatMapValues':
+        return flatMapValuesProcess(node, downstream(node, stage, 'all'));
+      case 'selectKey':
+        return selectKeyProcess(node, downstream(node, stage, 'all'));
+      case 'peek':
+        return peekProcess(node, downstream(node, stage, 'all'));
       case 'aggregate':
         return aggregateProcess(context, node, downstream(node, stage, 'all'));
       case 'windowedAggregate': {
@@ -170,9 +156,9 @@ export function compileGraph(options: GraphOptions): Graph {
         return windowed.process;
       }
       case 'sink':
-        return sinkProcess(context, options.outputTopic(node), node.key, node.value);
+        return sinkProcess(context, options.outputTopic(node), node);
       case 'repartition': {
-        const write = sinkProcess(context, options.outputTopic(node), node.key, node.value);
+        const write = sinkProcess(context, options.outputTopic(node), node);
         // Nothing behind the topic that keeps state takes a record without a key: refused here, it
         // is the input record that fails, which its owner can find.
         return (record) => {

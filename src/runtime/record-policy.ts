@@ -12,6 +12,7 @@ import { calledBy } from '../topology/check.ts';
 import type { AnyRec, RecordPolicy, SourceNode } from '../topology/node.ts';
 import type { OutputTopic } from '../transaction/scope.ts';
 import type { Effects } from './context.ts';
+import { messageOf } from './operator-error.ts';
 
 export type Verdict = 'retry' | 'skip' | 'dead-letter';
 
@@ -121,37 +122,32 @@ export function isEventTime(timestamp: number): boolean {
   return timestamp >= 0 && timestamp <= Number.MAX_SAFE_INTEGER;
 }
 
-const UNDECODABLE: ReadonlySet<string> = new Set([
-  'SERDE_FAILED',
-  'SCHEMA_UNKNOWN',
-  'SCHEMA_INCOMPATIBLE',
-]);
-
 /** An input record, with the source whose policy it follows. */
 interface Failed {
   readonly record: AnyRec;
   readonly source: SourceNode;
 }
 
-/** Wraps what a record's processing threw, once, with the record's coordinates. */
+/**
+ * Wraps what a record's processing threw, once, with the record's coordinates. Of an error that names
+ * the operator (`operator-error.ts`) the text is taken over, and its cause is the cause.
+ */
 export function recordError(cause: unknown, task: string, failed: Failed): EscapementError {
+  if (cause instanceof EscapementError && cause.decision === 'stop') return cause;
   const { topic, partition, offset } = failed.record.meta;
   const at = { task, topic, partition, offset };
   const place = `${topic}-${partition}@${offset}`;
-  if (cause instanceof EscapementError && cause.decision === 'stop') return cause;
   // Any other decision is on a request, and none is made here: user code passes on a foreign error.
   if (cause instanceof EscapementError && cause.decision === 'record') {
-    const code = UNDECODABLE.has(cause.code) ? 'RECORD_UNDECODABLE' : cause.code;
-    // The decision is this error's, not its code's: elsewhere the same code may be no record's.
-    const { decision } = cause;
-    return new EscapementError(code, `${place}: ${cause.message}${wayOn(failed)}`, {
-      cause,
-      at,
-      decision,
+    const { node } = cause.at;
+    return new EscapementError(cause.code, `${place}: ${cause.message}${wayOn(failed)}`, {
+      cause: cause.cause ?? cause,
+      at: node === undefined ? at : { ...at, node },
+      // The decision is this error's, not its code's: elsewhere the same code may be no record's.
+      decision: cause.decision,
     });
   }
-  const message = cause instanceof Error ? cause.message : String(cause);
-  const text = `${place}: user code threw: ${message}${wayOn(failed)}`;
+  const text = `${place}: user code threw: ${messageOf(cause)}${wayOn(failed)}`;
   return new EscapementError('RECORD_FAILED', text, { cause, at });
 }
 

@@ -10,6 +10,7 @@ import { calledBy } from '../topology/check.ts';
 import type { AnyRec } from '../topology/node.ts';
 import type { Execution, ExecutionParts } from './execution.ts';
 import type { Input } from './input.ts';
+import { userError } from './operator-error.ts';
 import { isEventTime, recordError } from './record-policy.ts';
 
 export class SerialExecution implements Execution {
@@ -89,10 +90,10 @@ export class SerialExecution implements Execution {
  */
 export function checkTime({ record, source, extractorFailure }: Input): void {
   if (isEventTime(record.timestamp)) return;
-  if (extractorFailure !== undefined) throw extractorFailure;
+  if (extractorFailure !== undefined) throw userError(source, extractorFailure, 'timestamp');
   throw new EscapementError(
     'TIMESTAMP_INVALID',
-    `the record's event time is invalid (${record.timestamp}): give ${calledBy(source)} a ` +
+    `its event time is invalid (${record.timestamp}): give ${calledBy(source)} a ` +
       `timestamp extractor that returns epoch milliseconds.`,
   );
 }

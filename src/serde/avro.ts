@@ -26,6 +26,7 @@ import {
   resolve,
   writerType,
 } from './avro-types.ts';
+import { kindOf } from './kind-of.ts';
 import type { Registry } from './registry.ts';
 import type { SchemaPreparation, Serde } from './serde.ts';
 
@@ -349,8 +350,7 @@ function unfit(cause: unknown, writer: AvroType, value: unknown, name: string): 
     writer.isValid(value, {
       errorHook: (path, found, type) => {
         const place = path.length === 0 ? 'it' : `'${path.join('.')}'`;
-        const kind = found === null ? 'null' : `a ${typeof found}`;
-        places.push(`${place} is ${kind}, the schema has ${type.name ?? type.typeName}`);
+        places.push(`${place} is ${kindOf(found)}, the schema has ${type.name ?? type.typeName}`);
       },
     });
   } catch {

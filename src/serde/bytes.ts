@@ -1,4 +1,5 @@
 import { EscapementError } from '../errors.ts';
+import { kindOf } from './kind-of.ts';
 import type { Serde } from './serde.ts';
 
 const BYTES: Serde<Buffer> = {
@@ -11,7 +12,7 @@ const BYTES: Serde<Buffer> = {
   },
   encode(value, buffer, at) {
     if (!(value instanceof Uint8Array)) {
-      throw new EscapementError('SERDE_FAILED', `bytes(): the value is a ${typeof value}`);
+      throw new EscapementError('SERDE_FAILED', `bytes() got ${kindOf(value)}`);
     }
     const room = buffer.length - at;
     if (value.length > room) return room - value.length;

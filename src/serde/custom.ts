@@ -1,5 +1,6 @@
 import { refuseUnknown } from '../config/known-options.ts';
 import { EscapementError } from '../errors.ts';
+import { isPromise, kindOf } from './kind-of.ts';
 import type { Serde } from './serde.ts';
 
 export interface SerdeOptions<T> {
@@ -55,14 +56,7 @@ function attempt<R>(name: string, what: 'encode' | 'decode', run: () => R): R {
 
 /** A promise would be passed on as if it were the value, and null is Kafka's null. */
 function isValue(value: unknown): boolean {
-  if (value === null || value === undefined) return false;
-  return typeof value !== 'object' || typeof (value as { then?: unknown }).then !== 'function';
-}
-
-function kindOf(value: unknown): string {
-  if (value === null || value === undefined) return String(value);
-  if (!isValue(value)) return 'a promise';
-  return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
+  return value !== null && value !== undefined && !isPromise(value);
 }
 
 function failed(name: string, what: string): EscapementError {

@@ -1,4 +1,5 @@
 import { EscapementError } from '../errors.ts';
+import { isPromise, kindOf } from './kind-of.ts';
 import type { Serde } from './serde.ts';
 import { readUtf8, writeUtf8 } from './utf8.ts';
 
@@ -32,9 +33,10 @@ function textOf(value: unknown): string {
     });
   }
   // JSON.stringify: undefined for these; null for NaN, which would be read as no value at all.
-  if (text !== undefined && text !== 'null') return text;
-  const kind = typeof value === 'number' ? String(value) : `of type ${typeof value}`;
-  throw new EscapementError('SERDE_FAILED', `json(): the value is ${kind}, which has no JSON`);
+  const isText = text !== undefined && text !== 'null';
+  // A forgotten await: its JSON is that of an object without fields.
+  if (isText && (text !== '{}' || !isPromise(value))) return text;
+  throw new EscapementError('SERDE_FAILED', `json() got ${kindOf(value)}, which has no JSON`);
 }
 
 /** Where it breaks off; V8's own words would quote the record, and errors are logged. */

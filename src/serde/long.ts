@@ -5,6 +5,7 @@
  * integers exactly up to 2^53 - 1; beyond that there is an error, never a rounded value.
  */
 import { EscapementError } from '../errors.ts';
+import { kindOf } from './kind-of.ts';
 import type { Serde } from './serde.ts';
 
 const LONG_BYTES = 8;
@@ -41,12 +42,12 @@ function readHalf(buffer: Buffer, at: number): number {
   );
 }
 
-/** Errors are logged and values are not. */
-function kindOf(value: unknown): string {
-  if (typeof value !== 'number')
-    return typeof value === 'bigint' ? 'a bigint beyond' : `a ${typeof value}`;
-  if (Number.isNaN(value)) return 'NaN';
-  return Number.isInteger(value) ? 'beyond' : 'no integer';
+/** Why a value is no long, with the mend that there is. */
+function unfitLong(value: unknown): string {
+  if (typeof value === 'bigint') return 'long() got a bigint: use bigintLong()';
+  if (Number.isInteger(value)) return 'long() got an integer beyond 2^53 - 1: use bigintLong()';
+  const isFraction = typeof value === 'number' && Number.isFinite(value);
+  return `long() got ${isFraction ? 'a fraction' : kindOf(value)}, it writes integers`;
 }
 
 function refuseLength(name: string, length: number): void {
@@ -62,10 +63,7 @@ const LONG: Serde<number> = {
   },
   encode(value, buffer, at) {
     if (!Number.isSafeInteger(value)) {
-      throw new EscapementError(
-        'SERDE_FAILED',
-        `long() writes integers up to 2^53 - 1, the value is ${kindOf(value)}: use bigintLong()`,
-      );
+      throw new EscapementError('SERDE_FAILED', unfitLong(value));
     }
     const room = buffer.length - at;
     if (room < LONG_BYTES) return room - LONG_BYTES;
@@ -82,10 +80,9 @@ const BIGINT_LONG: Serde<bigint> = {
   },
   encode(value, buffer, at) {
     if (typeof value !== 'bigint' || value < LONG_MIN || value > LONG_MAX) {
-      throw new EscapementError(
-        'SERDE_FAILED',
-        `bigintLong() writes bigints of 64 bits, the value is ${kindOf(value)}`,
-      );
+      const got =
+        typeof value === 'bigint' ? 'a bigint beyond' : `${kindOf(value)}, it writes bigints of`;
+      throw new EscapementError('SERDE_FAILED', `bigintLong() got ${got} 64 bits`);
     }
     const room = buffer.length - at;
     if (room < LONG_BYTES) return room - LONG_BYTES;

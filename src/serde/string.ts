@@ -1,4 +1,5 @@
 import { EscapementError } from '../errors.ts';
+import { kindOf } from './kind-of.ts';
 import type { Serde } from './serde.ts';
 import { readUtf8, writeUtf8 } from './utf8.ts';
 
@@ -7,7 +8,7 @@ const STRING: Serde<string> = {
   decode: readUtf8,
   encode(value, buffer, at) {
     if (typeof value !== 'string') {
-      throw new EscapementError('SERDE_FAILED', `string(): the value is a ${typeof value}`);
+      throw new EscapementError('SERDE_FAILED', `string() got ${kindOf(value)}`);
     }
     return writeUtf8(value, buffer, at);
   },

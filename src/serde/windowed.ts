@@ -1,4 +1,5 @@
 import { EscapementError } from '../errors.ts';
+import { kindOf } from './kind-of.ts';
 import { readLong, writeLong } from './long.ts';
 import type { Serde } from './serde.ts';
 
@@ -49,7 +50,9 @@ export function windowedSerde<K>(inner: Serde<K>, sizeMs: number): Serde<Windowe
       if (!Number.isSafeInteger(value.start)) {
         throw new EscapementError(
           'SERDE_FAILED',
-          `the start of a window is epoch milliseconds, it is ${String(value.start)}`,
+          value.start === undefined
+            ? `windowedSerde() got ${kindOf(value)}, it writes keys of windows`
+            : `windowedSerde(): the start of a window is epoch milliseconds, it is ${String(value.start)}`,
         );
       }
       const keyEnd = inner.encode(value.key, buffer, at);

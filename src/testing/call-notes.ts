@@ -59,7 +59,7 @@ export class CallNotes {
       case 'flatMapValues':
         return {
           ...node,
-          map: (record: AnyRec) => this.#call(node, record, (n, r) => [...n.map(r)]),
+          map: (record: AnyRec) => this.#call(node, record, (n, r) => walked(n.map(r))),
         };
       case 'filter':
         return { ...node, test: (record: AnyRec) => this.#call(node, record, (n, r) => n.test(r)) };
@@ -120,6 +120,13 @@ export class CallNotes {
     });
     return result;
   }
+}
+
+/** All of them at once. What cannot be walked is for the task to refuse. */
+function walked(results: Iterable<unknown>): Iterable<unknown> {
+  const can =
+    typeof (results as Partial<Iterable<unknown>> | null)?.[Symbol.iterator] === 'function';
+  return can ? [...results] : results;
 }
 
 /** I1. The record as it is now, however user code changes its value. */

@@ -3,6 +3,7 @@
  * otherwise than in the test has a memory that no store has.
  */
 import { EscapementError } from '../errors.ts';
+import { calledBy } from '../topology/check.ts';
 import type { Topology } from '../topology/node.ts';
 import type { CalledNode, CallNotes, NotedCall } from './call-notes.ts';
 import { isSame } from './same-value.ts';
@@ -17,7 +18,8 @@ export function shadowRun(notes: CallNotes, rebuild: () => Topology): readonly s
       const node = fresh.get(call.node.id);
       if (found.has(call.node.id) || node?.kind !== call.node.kind) continue;
       const what = finding(call, node as CalledNode);
-      if (what !== null) found.set(call.node.id, `${call.node.id}: ${what} (record ${origin})`);
+      if (what !== null)
+        found.set(call.node.id, `${calledBy(call.node)}: ${what} (record ${origin})`);
     }
   }
   const segments = [...notes.segments.values()].flatMap((segment) => segmentFindings(segment));

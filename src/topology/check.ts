@@ -42,15 +42,17 @@ export function calledBy(node: TopologyNode): string {
     case 'repartition':
       return `repartition('${node.name}')`;
     case 'aggregate':
+      return `${node.writtenAs ?? node.kind}('${node.store}')`;
     case 'windowedAggregate':
       return `${node.kind}('${node.store}')`;
+    case 'segment':
+      return node.called ?? node.id;
     case 'filter':
     case 'mapValues':
     case 'flatMapValues':
     case 'selectKey':
     case 'peek':
     case 'merge':
-    case 'segment':
     case 'mapAsync':
     case 'late':
       return node.id;

@@ -93,6 +93,8 @@ export interface SegmentOperator {
 /** Consecutive stock RxJS operators, subscribed once per input record. */
 export interface SegmentNode extends NodeShape {
   readonly kind: 'segment';
+  /** What its operators are called, for errors. */
+  readonly called?: string;
   /** Subscribes the segment over `items` (cold, bound to them); returns how to unsubscribe. */
   readonly subscribe: (items: readonly AnyRec[], observer: SegmentObserver) => () => void;
   /** True when the segment emits although nothing came in (`toArray`, `count`, `defaultIfEmpty`). */
@@ -125,6 +127,8 @@ export interface RepartitionNode extends NodeShape {
 
 export interface AggregateNode extends NodeShape {
   readonly kind: 'aggregate';
+  /** What the user wrote, when it was not `aggregate`. */
+  readonly writtenAs?: 'count';
   readonly store: string;
   readonly init: () => unknown;
   /** Looks at `record.value` itself, so that an aggregation which never does never decodes it. */

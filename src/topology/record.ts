@@ -10,6 +10,8 @@
  * I2. Nothing here is kept beyond the record's slot: stores copy what they keep.
  */
 
+import { EscapementError } from '../errors.ts';
+
 /** What reads bytes; every serde is one. */
 export interface Decoder<T> {
   decode(buffer: Buffer, start: number, end: number): T;
@@ -105,14 +107,35 @@ class Encoded {
       this.key =
         this.keyStart < 0
           ? null
-          : this.decoders.key.decode(this.buffer, this.keyStart, this.keyEnd);
+          : decoded('key', this.decoders.key, this.buffer, this.keyStart, this.keyEnd);
     }
     return this.key;
   }
 
   decodeValue(): unknown {
     if (this.valueStart < 0) return null;
-    return this.decoders.value.decode(this.buffer, this.valueStart, this.valueEnd);
+    return decoded('value', this.decoders.value, this.buffer, this.valueStart, this.valueEnd);
+  }
+}
+
+/**
+ * Whoever looks at a record calls this, user code as well: what is thrown has to say that it is the
+ * record that came in which is at fault, not what was made of it.
+ */
+function decoded(
+  part: 'key' | 'value',
+  decoder: Decoder<unknown>,
+  buffer: Buffer,
+  start: number,
+  end: number,
+): unknown {
+  try {
+    return decoder.decode(buffer, start, end);
+  } catch (cause) {
+    if (cause instanceof EscapementError && cause.decision === 'stop') throw cause;
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    const text = `the ${part} cannot be decoded: ${reason}`;
+    throw new EscapementError('RECORD_UNDECODABLE', text, { cause });
   }
 }
 

@@ -9,6 +9,7 @@
  *     earlier record that still waits above the join.
  */
 import { EscapementError } from '../errors.ts';
+import { calledBy } from './check.ts';
 import type { MapAsyncNode, SegmentNode, TopologyNode } from './node.ts';
 import { storeOf } from './sub-topologies.ts';
 
@@ -81,7 +82,7 @@ function refuseTornStores(nodes: readonly TopologyNode[]): void {
     );
     throw new EscapementError(
       'TOPOLOGY_INVALID',
-      `${torn.join(', ')} is used both before and after ${node.id}, an asynchronous step: no ` +
+      `${torn.join(', ')} is used both before and after ${calledBy(node)}, an asynchronous step: no ` +
         `order of records fits both. Move the step in front of all accesses, or use two stores.`,
       { at: { node: node.id } },
     );

@@ -90,7 +90,7 @@ test('several problems are reported together', () => {
     'mapAsync-3: concurrency must be a whole number from 1 to 10000, not 0',
     'mapAsync-3: timeoutMs must be a whole number from 1 to 900000, not 1.5',
     `stream('no good'): the name 'no good' may only hold [a-zA-Z0-9._-] and not be '.' or '..'`,
-    `aggregate(''): needs a name of 1 to 249 of [a-zA-Z0-9._-], got ''`,
+    `count(''): needs a name of 1 to 249 of [a-zA-Z0-9._-], got ''`,
     `to('${'x'.repeat(250)}'): the name '${'x'.repeat(250)}' has 250 characters, at most 249`,
   ]);
 });
@@ -131,9 +131,7 @@ test('names that differ in . and _ only are refused, as a broker refuses them', 
     s.pipe(count({ name: 'by.word', key: string() }));
     s.pipe(count({ name: 'by_word', key: string() }));
   });
-  expect(found).toContain(
-    "aggregate('by_word'): aggregate('by.word') has a store of the same name",
-  );
+  expect(found).toContain("count('by_word'): count('by.word') has a store of the same name");
 });
 
 test('a repartition topic is not named like an input or another repartition', () => {

@@ -63,6 +63,7 @@ function headersOf({ headers }: Written): Record<string, string> {
 }
 
 const HOWS = ['serial', 'staged'] as const;
+const CHECK = { serial: 'mapValues-3', staged: 'mapAsync-3' } as const;
 
 test.each(HOWS)('skip: the record leaves nothing behind but its offset (%s)', (how) => {
   const bench = new Bench(counting(skip(), how)).put('in', ROWS).work();
@@ -86,7 +87,7 @@ test.each(HOWS)('dead-letter: its bytes, the reason and where it came from (%s)'
   expect(headersOf(dead!)).toEqual({
     value: 'bad',
     'escapement.error.code': 'RECORD_FAILED',
-    'escapement.error.reason': 'in-0@1: user code threw: no',
+    'escapement.error.reason': `in-0@1: ${CHECK[how]} threw: no`,
     'escapement.source.topic': 'in',
     'escapement.source.partition': '0',
     'escapement.source.offset': '1',
@@ -102,7 +103,7 @@ test.each(HOWS)(
       expect.objectContaining({
         code: 'RECORD_FAILED',
         decision: 'record',
-        at: { task: 'in_0', topic: 'in', partition: 0, offset: 1 },
+        at: { task: 'in_0', topic: 'in', partition: 0, offset: 1, node: CHECK[how] },
       }),
     );
     const finished = bench.task.finish();

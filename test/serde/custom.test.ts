@@ -54,8 +54,8 @@ test('what the functions throw is a record error, and so is what is no value', (
   for (const [value, said] of [
     ['text', /a string, .*Buffer\.from\(text\)/],
     [undefined, /undefined/],
-    [Promise.resolve(Buffer.alloc(1)), /a promise/],
-    [[1, 2], /an object/],
+    [Promise.resolve(Buffer.alloc(1)), /a Promise/],
+    [[1, 2], /an array/],
   ] as const) {
     expect(() =>
       encodedBytes(

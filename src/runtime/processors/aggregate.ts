@@ -1,11 +1,11 @@
 /** `count` and `aggregate`: one row per key in a key-value store, every update emitted. */
 import { EscapementError } from '../../errors.ts';
-import type { Serde } from '../../serde/serde.ts';
 import { calledBy } from '../../topology/check.ts';
 import type { AggregateNode, AnyRec, TopologyNode } from '../../topology/node.ts';
 import type { Process, TaskContext } from '../context.ts';
 import { EncodedKey } from './encoded-key.ts';
 import { EncodedValue } from './encoded-value.ts';
+import { Fold } from './fold.ts';
 
 /**
  * The result's time is the latest of its inputs (Kafka Streams: KTableAggregate). A result of null
@@ -17,10 +17,9 @@ export function aggregateProcess(
   forward: Process,
 ): Process {
   const { store, changelog } = context.keyValueStores.get(node.store)!;
-  const valueSerde: Serde<unknown> = node.value;
-  const key = new EncodedKey(node.key);
-  const value = new EncodedValue(valueSerde);
-  const { init, add } = node;
+  const key = new EncodedKey({ node });
+  const value = new EncodedValue({ node, maker: node });
+  const fold = new Fold(node);
   return (record) => {
     key.of(record);
     if (key.buffer === null) refuseNullKey(node);
@@ -29,11 +28,11 @@ export function aggregateProcess(
     let aggregate: unknown;
     if (found) {
       if (store.timestamp > timestamp) timestamp = store.timestamp;
-      aggregate = valueSerde.decode(store.valueBuffer, store.valueStart, store.valueEnd);
+      aggregate = fold.value(store.valueBuffer, store.valueStart, store.valueEnd);
     } else {
-      aggregate = init();
+      aggregate = fold.init();
     }
-    const next = add(aggregate, record);
+    const next = fold.add(aggregate, record);
     value.ofValue(next);
     if (value.buffer === null) {
       store.remove(key.buffer!, key.start, key.end, key.hash);

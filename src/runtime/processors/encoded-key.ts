@@ -5,10 +5,21 @@
 import { murmur2 } from '../../kafka/records/murmur2.ts';
 import { EncodeBuffer } from '../../serde/encode-buffer.ts';
 import type { Serde } from '../../serde/serde.ts';
-import type { AnyRec } from '../../topology/node.ts';
+import type { AnyRec, TopologyNode } from '../../topology/node.ts';
+import { type Part, unwritable } from '../operator-error.ts';
+
+/** The operator whose serdes are used, and the one whose results are encoded when that is known. */
+export interface Encoding {
+  readonly node: Extract<
+    TopologyNode,
+    { readonly kind: 'sink' | 'repartition' | 'aggregate' | 'windowedAggregate' }
+  >;
+  readonly maker?: TopologyNode;
+}
 
 export class EncodedKey {
   readonly #serde: Serde<unknown>;
+  readonly #part: Part;
   readonly #scratch = new EncodeBuffer();
   readonly #trailerBytes: number;
   /** Null for Kafka's null key. */
@@ -18,7 +29,9 @@ export class EncodedKey {
   /** Unsigned murmur2 of the bytes that take part in partitioning. */
   hash = 0;
 
-  constructor(serde: Serde<unknown>) {
+  constructor(of: Encoding) {
+    const serde: Serde<unknown> = of.node.key;
+    this.#part = { part: 'key', serde, ...of };
     this.#serde = serde;
     this.#trailerBytes = serde.partitionTrailerBytes ?? 0;
   }
@@ -42,7 +55,11 @@ export class EncodedKey {
       this.end = -1;
       return;
     }
-    this.end = this.#scratch.encode(this.#serde, key);
+    try {
+      this.end = this.#scratch.encode(this.#serde, key);
+    } catch (cause) {
+      throw unwritable(this.#part, key, cause);
+    }
     this.start = 0;
     this.buffer = this.#scratch.buffer;
     this.hash = murmur2(this.buffer, 0, this.end - this.#trailerBytes);

@@ -2,16 +2,21 @@
 import { EncodeBuffer } from '../../serde/encode-buffer.ts';
 import type { Serde } from '../../serde/serde.ts';
 import type { AnyRec } from '../../topology/node.ts';
+import { type Part, unwritable } from '../operator-error.ts';
+import type { Encoding } from './encoded-key.ts';
 
 export class EncodedValue {
   readonly #serde: Serde<unknown>;
+  readonly #part: Part;
   readonly #scratch = new EncodeBuffer();
   /** Null for Kafka's null: a tombstone. */
   buffer: Buffer | null = null;
   start = -1;
   end = -1;
 
-  constructor(serde: Serde<unknown>) {
+  constructor(of: Encoding) {
+    const serde: Serde<unknown> = of.node.value;
+    this.#part = { part: 'value', serde, ...of };
     this.#serde = serde;
   }
 
@@ -32,7 +37,11 @@ export class EncodedValue {
       this.end = -1;
       return;
     }
-    this.end = this.#scratch.encode(this.#serde, value);
+    try {
+      this.end = this.#scratch.encode(this.#serde, value);
+    } catch (cause) {
+      throw unwritable(this.#part, value, cause);
+    }
     this.start = 0;
     this.buffer = this.#scratch.buffer;
   }

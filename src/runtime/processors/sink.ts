@@ -1,9 +1,9 @@
 /** Writes records to a topic: a sink of the user, or the write side of a repartition topic. */
 import { partitionOf } from '../../kafka/records/murmur2.ts';
-import type { Serde } from '../../serde/serde.ts';
-import type { AnyRec } from '../../topology/node.ts';
+import type { MapValuesNode, RepartitionNode, SinkNode } from '../../topology/node.ts';
 import type { OutputTopic } from '../../transaction/scope.ts';
 import type { Process, TaskContext } from '../context.ts';
+import { userError } from '../operator-error.ts';
 import { EncodedKey } from './encoded-key.ts';
 import { EncodedValue } from './encoded-value.ts';
 
@@ -15,11 +15,10 @@ import { EncodedValue } from './encoded-value.ts';
 export function sinkProcess(
   context: TaskContext,
   topic: OutputTopic,
-  keySerde: Serde<unknown>,
-  valueSerde: Serde<unknown>,
+  node: SinkNode | RepartitionNode,
 ): Process {
-  const value = new EncodedValue(valueSerde);
-  const write = writer(context, topic, new EncodedKey(keySerde), value);
+  const value = new EncodedValue({ node });
+  const write = writer(context, topic, new EncodedKey({ node }), value);
   return (record) => {
     value.of(record);
     write(record);
@@ -30,14 +29,20 @@ export function sinkProcess(
 export function mappedSinkProcess(
   context: TaskContext,
   topic: OutputTopic,
-  keySerde: Serde<unknown>,
-  valueSerde: Serde<unknown>,
-  map: (record: AnyRec) => unknown,
+  node: SinkNode,
+  maker: MapValuesNode,
 ): Process {
-  const value = new EncodedValue(valueSerde);
-  const write = writer(context, topic, new EncodedKey(keySerde), value);
+  const value = new EncodedValue({ node, maker });
+  const write = writer(context, topic, new EncodedKey({ node }), value);
+  const { map } = maker;
   return (record) => {
-    value.ofValue(map(record));
+    let mapped: unknown;
+    try {
+      mapped = map(record);
+    } catch (cause) {
+      throw userError(maker, cause);
+    }
+    value.ofValue(mapped);
     write(record);
   };
 }

@@ -7,7 +7,6 @@
  * partitions advances: an operator's own time, forgotten at a restart, would judge late records
  * differently after a crash (KAFKA-7994).
  */
-import type { Serde } from '../../serde/serde.ts';
 import { WINDOW_TRAILER_BYTES, writeWindowKey } from '../../state/changelog.ts';
 import type { AnyRec, WindowedAggregateNode } from '../../topology/node.ts';
 import { Origin, Rec, Windowed } from '../../topology/record.ts';
@@ -15,6 +14,7 @@ import type { Process, TaskContext } from '../context.ts';
 import { refuseNullKey } from './aggregate.ts';
 import { EncodedKey } from './encoded-key.ts';
 import { EncodedValue } from './encoded-value.ts';
+import { Fold } from './fold.ts';
 
 export interface WindowedAggregateProcess {
   readonly process: Process;
@@ -29,11 +29,10 @@ export function windowedAggregateProcess(
   forwardLate: Process | null,
 ): WindowedAggregateProcess {
   const { store, changelog } = context.windowStores.get(node.store)!;
-  const valueSerde: Serde<unknown> = node.value;
-  const keySerde: Serde<unknown> = node.key;
-  const key = new EncodedKey(keySerde);
-  const value = new EncodedValue(valueSerde);
-  const { sizeMs, advanceMs, graceMs, init, add } = node;
+  const key = new EncodedKey({ node });
+  const value = new EncodedValue({ node, maker: node });
+  const fold = new Fold(node);
+  const { sizeMs, advanceMs, graceMs } = node;
   let changelogKey = Buffer.allocUnsafe(256);
 
   function update(record: AnyRec, start: number): void {
@@ -42,11 +41,11 @@ export function windowedAggregateProcess(
     let aggregate: unknown;
     if (found) {
       if (store.timestamp > timestamp) timestamp = store.timestamp;
-      aggregate = valueSerde.decode(store.valueBuffer, store.valueStart, store.valueEnd);
+      aggregate = fold.value(store.valueBuffer, store.valueStart, store.valueEnd);
     } else {
-      aggregate = init();
+      aggregate = fold.init();
     }
-    const next = add(aggregate, record);
+    const next = fold.add(aggregate, record);
     value.ofValue(next);
     if (value.buffer === null) {
       store.remove(start, key.buffer!, key.start, key.end, key.hash);
@@ -108,8 +107,8 @@ export function windowedAggregateProcess(
     const to = closedStart(context.streamTime, sizeMs, graceMs);
     if (to <= from) return;
     for (const row of store.closedWindows(from, to)) {
-      const rowKey = keySerde.decode(row.key, 0, row.key.length);
-      const rowValue = valueSerde.decode(row.value, 0, row.value.length);
+      const rowKey = fold.key(row.key);
+      const rowValue = fold.value(row.value, 0, row.value.length);
       const windowed = new Windowed(rowKey, row.windowStart, row.windowStart + sizeMs);
       const at = new Origin(origin.topic, origin.partition, origin.offset, row.timestamp, null);
       forward(Rec.of(at, row.timestamp, windowed, rowValue));
