@@ -55,7 +55,7 @@ export class Sky {
     this.#random = random;
   }
 
-  /** For the begin of a storm. In turn, so that a short run has them all. */
+  /** One API after the other, so that a short run has them all. */
   aimed(): Weather {
     const { apiKey, every } = AIMED[this.#aimed % AIMED.length]!;
     this.#aimed += 1;

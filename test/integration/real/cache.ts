@@ -32,6 +32,9 @@ export function runCommand(command: string, args: readonly string[], cwd: string
   });
 }
 
+const ATTEMPTS = 3;
+const PAUSE_MS = 3_000;
+
 const underWay = new Map<string, Promise<string>>();
 
 /** The folder of that name in the cache, filled by `fill` when it is not there yet. */
@@ -48,13 +51,18 @@ async function make(name: string, fill: (folder: string) => Promise<void>): Prom
   const folder = join(cache, name);
   if (existsSync(folder)) return folder;
   mkdirSync(cache, { recursive: true });
-  const draft = mkdtempSync(join(cache, `.${name}-`));
-  try {
-    await fill(draft);
-    renameSync(draft, folder);
-  } catch (error) {
-    rmSync(draft, { recursive: true, force: true });
-    if (!existsSync(folder)) throw error; // else another process finished first
+  // A server of packages may fail once.
+  for (let attempt = 1; ; attempt += 1) {
+    const draft = mkdtempSync(join(cache, `.${name}-`));
+    try {
+      await fill(draft);
+      renameSync(draft, folder);
+      return folder;
+    } catch (error) {
+      rmSync(draft, { recursive: true, force: true });
+      if (existsSync(folder)) return folder; // another process finished first
+      if (attempt === ATTEMPTS) throw error;
+      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+    }
   }
-  return folder;
 }
