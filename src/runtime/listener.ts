@@ -14,7 +14,11 @@ export type InstanceState =
   | 'failed';
 
 export interface RuntimeListener {
-  /** `running`: the group assigned tasks to this instance and each of them processes records. */
+  /**
+   * `running`: the group assigned tasks to this instance and each of them processes records.
+   * `rebalancing`: one of them is being assigned or restored, or its last step failed and is being
+   * undone, which the counter `transactions.aborted` tells from a rebalance of the group.
+   */
   readonly stateChanged?: (state: InstanceState) => void;
   readonly restoreStarted?: (event: {
     readonly task: string;
