@@ -2,6 +2,7 @@
  * What every public function makes of options that it does not know, and of what is no option, no
  * topology and no cluster at all: an error of ours that names the mistake and the mend, at once.
  */
+import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import * as door from '../src/index.ts';
 import * as testing from '../src/testing.ts';
@@ -100,6 +101,28 @@ test.each<[string, () => unknown, string]>([
   ['crashTest', () => t.crashTest({ topology: copy }), 'it needs topics, inputs'],
   ['checkLaws', () => (checkLaws as Loose)({ ...laws, run: 5 }), 'did you mean runs?'],
   ['checkLaws', () => (checkLaws as Loose)(), 'it needs topology, inputs'],
+  ['crashTest', () => t.crashTest({ ...crash, inputs: 5 }), 'inputs is not an array'],
+  [
+    'crashTest',
+    () => t.crashTest({ ...crash, topics: { in: 0 } }),
+    "topics gives 'in' 0 partitions",
+  ],
+  [
+    'checkLaws',
+    () => (checkLaws as Loose)({ topology: copy, inputs: { in: 5 } }),
+    "'in' needs an arbitrary of fast-check",
+  ],
+  ['checkLaws', () => (checkLaws as Loose)({ ...laws, laws: 'serde' }), '`laws` is a list of'],
+  [
+    'checkLaws',
+    () =>
+      (checkLaws as Loose)({
+        topology: copy,
+        inputs: { in: fc.record({ value: fc.string() }) },
+        orderInsensitive: { out: 'last' },
+      }),
+    "out must be 'latest' or 'all', not 'last'",
+  ],
   ['simulate', () => t.simulate({ workload: {}, seed: 1, recrods: 5 }), 'did you mean records?'],
   ['simulate', () => t.simulate({ seed: 1 }), 'it needs workload'],
   ['Broker', () => new t.Broker({ ports: t.systemPorts, node: 3 }), 'did you mean nodes?'],
@@ -124,6 +147,22 @@ test('the options of a record that a test pipes are looked at, too', async () =>
     'timestamp is not an option: did you mean timestampMs?',
   );
   await driver.close();
+});
+
+test('a driver names the serdes that it needs', async () => {
+  const driver = (await testing.TestDriver.start({ topology: copy, replay: 'off' })) as Loose;
+  expect((await refusal(() => driver.input('in'))).message).toBe(
+    "input('in'): it needs a serde as key and value, such as string().",
+  );
+  expect((await refusal(() => driver.output('out', { key: text, value: 'string' }))).message).toBe(
+    "output('out'): it needs a serde as value, such as string().",
+  );
+  await driver.close();
+});
+
+test('describe takes what run takes', async () => {
+  expect(door.describe(copy())).toBe(door.describe(copy().build()));
+  expect((await refusal(() => d.describe(copy))).code).toBe('TOPOLOGY_INVALID');
 });
 
 test('run lists every problem: its own options, the cluster and the listener beside the numbers', async () => {

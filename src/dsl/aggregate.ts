@@ -2,6 +2,7 @@ import { type Known, refuseUnknown } from '../config/known-options.ts';
 import type { Serde } from '../serde/serde.ts';
 import type { AnyRec } from '../topology/node.ts';
 import type { Keyed, Rec } from '../topology/record.ts';
+import { checkFunctions } from './function-check.ts';
 import type { FrameworkOperator } from './operator.ts';
 import { checkSerdes } from './serde-check.ts';
 import { requireKeyed } from './stateful.ts';
@@ -38,6 +39,7 @@ export function aggregate<K, V, A>(
   return frameworkOperator(`aggregate('${name}')`, (stream) => {
     const { drawing, node } = stream;
     requireKeyed(stream, `aggregate('${name}')`);
+    checkFunctions(drawing, `aggregate('${name}')`, { init, add });
     const { key, value } = checkSerdes(drawing, `aggregate('${name}')`, options);
     return stream.below(
       drawing.add({

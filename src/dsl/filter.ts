@@ -1,4 +1,5 @@
 import type { Keyed, Partitioning, Rec } from '../topology/record.ts';
+import { checkFunctions } from './function-check.ts';
 import type { FrameworkOperator } from './operator.ts';
 import { frameworkOperator } from './tracing-stream.ts';
 
@@ -17,6 +18,7 @@ export function filter(
 ): FrameworkOperator<unknown, unknown> {
   return frameworkOperator('filter', (stream) => {
     const { drawing, node } = stream;
+    checkFunctions(drawing, 'filter', { '': test });
     const id = drawing.nextId('filter');
     return stream.below(drawing.add({ kind: 'filter', id, parents: [node], test }));
   });

@@ -1,5 +1,6 @@
 import type { Partitioning, Rec } from '../topology/record.ts';
 import { type AsyncOptions, asyncBounds, refuseUnknownAsync } from './async-options.ts';
+import { checkFunctions } from './function-check.ts';
 import type { FrameworkOperator } from './operator.ts';
 import { frameworkOperator } from './tracing-stream.ts';
 
@@ -20,6 +21,7 @@ export function mapAsync<K, V, W, P extends Partitioning>(
   refuseUnknownAsync('mapAsync', options);
   return frameworkOperator('mapAsync', (stream) => {
     const { drawing, node } = stream;
+    checkFunctions(drawing, 'mapAsync', { '': map });
     const id = options.name ?? drawing.nextId('mapAsync');
     const problems: string[] = [];
     const bounds = asyncBounds(options, problems);

@@ -1,4 +1,5 @@
 import type { Partitioning, Rec } from '../topology/record.ts';
+import { checkFunctions } from './function-check.ts';
 import type { FrameworkOperator } from './operator.ts';
 import { frameworkOperator } from './tracing-stream.ts';
 
@@ -8,6 +9,7 @@ export function mapValues<K, V, W, P extends Partitioning>(
 ): FrameworkOperator<Rec<K, V, P>, Rec<K, W, P>> {
   return frameworkOperator('mapValues', (stream) => {
     const { drawing, node } = stream;
+    checkFunctions(drawing, 'mapValues', { '': map });
     return stream.below(
       drawing.add({
         kind: 'mapValues',

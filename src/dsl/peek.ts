@@ -1,4 +1,5 @@
 import type { Partitioning, Rec } from '../topology/record.ts';
+import { checkFunctions } from './function-check.ts';
 import type { FrameworkOperator } from './operator.ts';
 import { frameworkOperator } from './tracing-stream.ts';
 
@@ -11,6 +12,7 @@ export function peek<T extends Rec<unknown, unknown, Partitioning>>(
 ): FrameworkOperator<T, T> {
   return frameworkOperator('peek', (stream) => {
     const { drawing, node } = stream;
+    checkFunctions(drawing, 'peek', { '': look });
     const id = drawing.nextId('peek');
     return stream.below(
       drawing.add({

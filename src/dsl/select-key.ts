@@ -1,4 +1,5 @@
 import type { Partitioning, Rec, Rekeyed } from '../topology/record.ts';
+import { checkFunctions } from './function-check.ts';
 import type { FrameworkOperator } from './operator.ts';
 import { frameworkOperator } from './tracing-stream.ts';
 
@@ -11,6 +12,7 @@ export function selectKey<K, V, K2, P extends Partitioning>(
 ): FrameworkOperator<Rec<K, V, P>, Rec<K2, V, Rekeyed>> {
   return frameworkOperator('selectKey', (stream) => {
     const { drawing, node } = stream;
+    checkFunctions(drawing, 'selectKey', { '': select });
     const id = drawing.nextId('selectKey');
     return stream.below(drawing.add({ kind: 'selectKey', id, parents: [node], select }), 'rekeyed');
   });

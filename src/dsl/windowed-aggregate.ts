@@ -3,6 +3,7 @@ import type { Serde } from '../serde/serde.ts';
 import type { AnyRec } from '../topology/node.ts';
 import type { Keyed, Rec, Windowed } from '../topology/record.ts';
 import type { Drawing } from './drawing.ts';
+import { checkFunctions } from './function-check.ts';
 import type { KStream } from './k-stream.ts';
 import type { FrameworkOperator } from './operator.ts';
 import { checkSerdes } from './serde-check.ts';
@@ -55,6 +56,7 @@ export function windowedAggregate<K, V, A>(
     requireKeyed(stream, operator);
     check(drawing, operator, options);
     const { name, window, init, add, key, value, emit = 'update', late } = options ?? {};
+    checkFunctions(drawing, operator, { init, add });
     const lateId = late === undefined ? null : drawing.nextId('late', 1);
     const result = stream.below(
       drawing.add({

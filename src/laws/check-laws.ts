@@ -6,7 +6,7 @@
  */
 
 import fc, { type Arbitrary } from 'fast-check';
-import { type Known, refuseMissing, refuseUnknown } from '../config/known-options.ts';
+import { type Known, refuseMissing, refuseOther, refuseUnknown } from '../config/known-options.ts';
 import { EscapementError } from '../errors.ts';
 import { topicsOfUser } from '../runtime/application-plan.ts';
 import { unknownTopic, wholeNumber } from '../testing/driven.ts';
@@ -139,6 +139,7 @@ function lawsOf(options: Omit<LawOptions, 'model'>): readonly Law[] {
         (law !== 'partition independence' || partitionsMax > 1),
     );
   }
+  if (!Array.isArray(laws)) refuse(`\`laws\` is a list of: ${LAW_NAMES.join(', ')}.`);
   const unknown = laws.find((law) => !Object.hasOwn(LAWS, law));
   if (unknown !== undefined) {
     refuse(`There is no law '${unknown}'; there are: ${LAW_NAMES.join(', ')}.`);
@@ -163,9 +164,13 @@ function judgedOf<I extends LawInputs>(options: LawOptions<I>): Judged {
   if (Object.keys(inputs).length === 0) refuse('`inputs` names no topic.');
   for (const topic of Object.keys(inputs)) {
     if (!sources.includes(topic)) throw unknownTopic(topic, sources);
+    const { generate } = (inputs[topic] ?? {}) as { readonly generate?: unknown };
+    if (typeof generate === 'function') continue;
+    refuse(`inputs: '${topic}' needs an arbitrary of fast-check: fc.record({ key, value }).`);
   }
   for (const topic of Object.keys(orderInsensitive)) {
     if (!topics.includes(topic)) throw unknownTopic(topic, topics);
+    refuseOther('orderInsensitive', topic, orderInsensitive[topic], 'latest', 'all');
   }
   return { topology, model: (model ?? null) as Judged['model'], orderInsensitive };
 }

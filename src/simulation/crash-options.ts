@@ -100,5 +100,13 @@ export function checkCrashTest(options: CrashTestOptions): void {
     const text = `${WHERE}: ${name} must be a whole number from ${least}, not ${shown(value)}.`;
     throw new EscapementError('OPTION_INVALID', text);
   }
+  for (const [topic, partitions] of Object.entries(options.topics)) {
+    if (Number.isSafeInteger(partitions) && partitions >= 1) continue;
+    const text = `${WHERE}: topics gives '${topic}' ${shown(partitions)} partitions, 1 is the least.`;
+    throw new EscapementError('OPTION_INVALID', text, { at: { topic } });
+  }
+  if (!Array.isArray(options.inputs)) {
+    throw new EscapementError('OPTION_INVALID', `${WHERE}: inputs is not an array.`);
+  }
   for (const input of options.inputs) refuseUnknown(`${WHERE}: an input`, input, INPUT);
 }

@@ -9,6 +9,18 @@ export interface TopicSerdes<K, V> {
   readonly value: Serde<V>;
 }
 
+/** Throws `OPTION_INVALID` for what is not two serdes; `where` needs them. */
+export function checkTopicSerdes(where: string, given: unknown): void {
+  const serdes = (given ?? {}) as Partial<Record<'key' | 'value', Partial<Serde<unknown>> | null>>;
+  const lacking = (['key', 'value'] as const).filter((part) => {
+    const { encode, decode } = serdes[part] ?? {};
+    return typeof encode !== 'function' || typeof decode !== 'function';
+  });
+  if (lacking.length === 0) return;
+  const text = `${where}: it needs a serde as ${lacking.join(' and ')}, such as string().`;
+  throw new EscapementError('OPTION_INVALID', text);
+}
+
 export function encoded<T>(serde: Serde<T>, value: T | null): Buffer | null {
   return value === null ? null : encodedBytes(serde, value);
 }

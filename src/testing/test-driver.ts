@@ -25,7 +25,13 @@ import type { TimedRecord } from './marbles.ts';
 import { patience, stuck } from './patience.ts';
 import { type Pattern, patterns } from './patterns.ts';
 import { type Deed, Replay } from './replay.ts';
-import { encoded, partitionOfKey, prepared, type TopicSerdes } from './serde-bytes.ts';
+import {
+  checkTopicSerdes,
+  encoded,
+  partitionOfKey,
+  prepared,
+  type TopicSerdes,
+} from './serde-bytes.ts';
 import { memoryError, shadowRun } from './shadow-run.ts';
 import { TestOutput } from './test-output.ts';
 import { type StoresOf, TestKeyValueStore, TestWindowStore } from './test-store.ts';
@@ -94,6 +100,7 @@ export class TestDriver {
    */
   input<K, V>(topic: string, serdes: TopicSerdes<K, V>): TestInput<K, V> {
     const source = this.#sourceOf(topic);
+    checkTopicSerdes(`input('${topic}')`, serdes);
     this.#starts.push(() => Promise.all([serdes.key, serdes.value].map((s) => s.schemas?.start())));
     const count = this.#driven.application.names.partitions(source.topic);
     const input: TestInput<K, V> = {
@@ -126,6 +133,7 @@ export class TestDriver {
   output<K, V>(topic: string, serdes: TopicSerdes<K, V>): TestOutput<K, V> {
     const topics = topicsOfUser(this.#driven.topology);
     if (!topics.has(topic)) throw unknownTopic(topic, [...topics]);
+    checkTopicSerdes(`output('${topic}')`, serdes);
     this.#readers.push(() => prepared(serdes, this.#driven.drive.logs.records(topic)));
     return new TestOutput(serdes, () => {
       this.#assertIdle();
@@ -136,6 +144,7 @@ export class TestDriver {
   /** The store of `count` or `aggregate` with that name, with the operator's serdes. */
   keyValueStore<K, V>(name: string, serdes: TopicSerdes<K, V>): TestKeyValueStore<K, V> {
     const stores = this.#storesOf('keyValue', name);
+    checkTopicSerdes(`keyValueStore('${name}')`, serdes);
     this.#readers.push(() =>
       prepared(
         serdes,
@@ -148,6 +157,7 @@ export class TestDriver {
   /** The store of `windowedAggregate` with that name, with the operator's serdes. */
   windowStore<K, V>(name: string, serdes: TopicSerdes<K, V>): TestWindowStore<K, V> {
     const stores = this.#storesOf('window', name);
+    checkTopicSerdes(`windowStore('${name}')`, serdes);
     this.#readers.push(() =>
       prepared(
         serdes,

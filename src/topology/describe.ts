@@ -1,14 +1,15 @@
 /** A topology as text, in the format of Kafka Streams' `Topology.describe()`. */
+import { givenTopology } from './given-topology.ts';
 import type { Topology, TopologyNode } from './node.ts';
 import { type SubTopology, storeOf, subTopologies } from './sub-topologies.ts';
 
 /**
  * Sub-topologies in the order of their sources, nodes with parents first. Tools that read Kafka
  * Streams' descriptions read this one. A sub-topology's name is shown when the user gave it one;
- * otherwise it is that of its first source topic.
+ * otherwise it is that of its first source topic. Throws `TOPOLOGY_INVALID`.
  */
-export function describe(topology: Topology): string {
-  const parts = subTopologies(topology).map(
+export function describe(topology: Topology | { build(): Topology }): string {
+  const parts = subTopologies(givenTopology('The argument of describe', topology)).map(
     (part, index) => `  Sub-topology: ${index}${nameOf(part)}\n${nodesOf(part)}\n`,
   );
   return `Topologies:\n ${parts.join('')}`;

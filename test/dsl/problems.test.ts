@@ -1,10 +1,13 @@
 import { expect, test } from 'vitest';
 import { aggregate } from '../../src/dsl/aggregate.ts';
 import { count } from '../../src/dsl/count.ts';
+import { filter } from '../../src/dsl/filter.ts';
+import { flatMapValues } from '../../src/dsl/flat-map-values.ts';
 import type { KStream } from '../../src/dsl/k-stream.ts';
 import { mapAsync } from '../../src/dsl/map-async.ts';
 import { mapValues } from '../../src/dsl/map-values.ts';
 import { merge } from '../../src/dsl/merge.ts';
+import { peek } from '../../src/dsl/peek.ts';
 import { deadLetter, retry } from '../../src/dsl/policy.ts';
 import { repartition } from '../../src/dsl/repartition.ts';
 import { selectKey } from '../../src/dsl/select-key.ts';
@@ -118,6 +121,33 @@ test('serdes are mandatory in plain JavaScript, too', () => {
 test('an operator without its options says what it needs', () => {
   const found = problems((s) => s.pipe(to('out', undefined as unknown as typeof strings)));
   expect(found).toContain("to('out'): needs a serde as `key`");
+});
+
+test('functions are mandatory in plain JavaScript, too', () => {
+  const none = undefined as unknown as () => number;
+  const state = { name: 'a', init: none, add: none, key: string(), value: long() };
+  const found = problems((s) => {
+    s.pipe(mapValues(none));
+    s.pipe(flatMapValues(none as unknown as () => number[]));
+    s.pipe(filter('x' as unknown as () => boolean));
+    s.pipe(peek(none));
+    s.pipe(selectKey(none));
+    s.pipe(mapAsync(none));
+    s.pipe(aggregate(state));
+    s.pipe(windowedAggregate({ ...state, name: 'w', window: { sizeMs: 1, graceMs: 0 } }));
+  });
+  expect(found.split('\n  - ').slice(1)).toEqual([
+    'mapValues: needs a function',
+    'flatMapValues: needs a function',
+    'filter: needs a function',
+    'peek: needs a function',
+    'selectKey: needs a function',
+    'mapAsync: needs a function',
+    "aggregate('a'): needs a function as `init`",
+    "aggregate('a'): needs a function as `add`",
+    "windowedAggregate('w'): needs a function as `init`",
+    "windowedAggregate('w'): needs a function as `add`",
+  ]);
 });
 
 test('a topic is read once', () => {

@@ -26,7 +26,7 @@ await admin.createTopics({ topics: [{ topic: 'lines' }, { topic: 'word-counts' }
 await admin.disconnect();
 
 const app = wordCount();
-console.log(describe(app.build()));
+console.log(describe(app));
 const application = await run(app, { applicationId: 'word-count', kafka: { brokers } });
 
 const producer = kafka.producer();
