@@ -4,8 +4,8 @@ import type { FrameworkOperator } from './operator.ts';
 import { frameworkOperator } from './tracing-stream.ts';
 
 /**
- * Passes on the records that `test` accepts; a type guard narrows the stream. Java:
- * `KStream.filter`.
+ * Passes on the records that `test` accepts; a type guard narrows the stream. Fails the record when
+ * the result is neither `true` nor `false`: a Promise would pass everything. Java: `KStream.filter`.
  */
 export function filter<T extends Rec<unknown, unknown, Partitioning>, S extends T>(
   test: (record: T) => record is S,

@@ -16,6 +16,7 @@ import avsc from 'avsc';
 import { EscapementError } from '../errors.ts';
 import type { AvroCursor } from './avro-cursor.ts';
 import { type AvroSchema, normalForm } from './avro-schema.ts';
+import { kindOf } from './kind-of.ts';
 
 /** What decodes: a type, or the resolver from a writer's type to a reader's. */
 export interface AvroReader {
@@ -112,11 +113,10 @@ function refuse(what: string): never {
   throw new EscapementError('SERDE_FAILED', what);
 }
 
-function shown(value: unknown): string {
-  if (typeof value === 'string') return JSON.stringify(value.slice(0, 40));
-  if (typeof value === 'object' && value !== null)
-    return Array.isArray(value) ? 'an array' : 'an object';
-  return String(value);
+/** Not the value itself: it is in records, and errors are logged. */
+function got(value: unknown): string {
+  if (typeof value !== 'number' || !Number.isFinite(value)) return kindOf(value);
+  return Number.isInteger(value) ? 'an integer beyond that' : 'a fraction';
 }
 
 // Numbers.
@@ -134,7 +134,9 @@ class SafeLong extends types.LongType {
   }
   override _write(cursor: AvroCursor, value: unknown): void {
     if (!Number.isSafeInteger(value)) {
-      refuse(`Avro: a long is a whole number up to 2^53 - 1, the value is ${shown(value)}`);
+      const isWhole = Number.isInteger(value) || typeof value === 'bigint';
+      const mend = isWhole ? ": use the option long: 'bigint'" : '';
+      refuse(`Avro: a long is a whole number up to 2^53 - 1, the value is ${got(value)}${mend}`);
     }
     cursor.writeLong(value as number);
   }
@@ -155,7 +157,7 @@ class BigLong extends types.LongType {
       if (cursor.writeBigLong === undefined) cursor.writeLong(Number(value));
       else cursor.writeBigLong(value);
     } else {
-      refuse(`Avro: a long is an integer of 64 bits, the value is ${shown(value)}`);
+      refuse(`Avro: a long is an integer of 64 bits, the value is ${got(value)}`);
     }
   }
   override _update(resolver: Resolver, writer: AvroType): void {
@@ -163,7 +165,7 @@ class BigLong extends types.LongType {
   }
   override _copy(value: unknown): unknown {
     if (typeof value === 'bigint') return value;
-    if (!Number.isSafeInteger(value)) refuse(`Avro: ${shown(value)} is no default for a long`);
+    if (!Number.isSafeInteger(value)) refuse(`Avro: ${got(value)} is no default for a long`);
     return BigInt(value as number);
   }
 }
@@ -211,7 +213,8 @@ class OwnSymbolEnum extends types.EnumType {
   override _write(cursor: AvroCursor, value: unknown): void {
     // Own properties only: `toString` is no symbol.
     if (typeof value !== 'string' || !Object.hasOwn(this._indices, value)) {
-      refuse(`Avro: ${shown(value)} is no symbol of enum ${this.name}`);
+      const what = typeof value === 'string' ? 'a string that' : kindOf(value);
+      refuse(`Avro: ${what} is no symbol of enum ${this.name}`);
     }
     cursor.writeLong(this._indices[value as string]!);
   }
