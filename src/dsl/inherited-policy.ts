@@ -3,17 +3,20 @@
  *
  * Called while a repartition is drawn, when everything above it is drawn already.
  */
+import { policyProblems } from '../topology/check.ts';
 import type { RecordPolicy } from '../topology/node.ts';
 import type { Draft } from './drawing.ts';
 import { fail } from './policy.ts';
 
 /**
  * The policy that all sources above `node` agree on, kind and settings, else `fail`. The read side of
- * another repartition is such a source: its policy is its own or inherited already.
+ * another repartition is such a source: its policy is its own or inherited already. What is wrong with
+ * a policy is said at its source, once.
  */
 export function inheritedPolicy(drafts: readonly Draft[], node: string): RecordPolicy {
   const [first = fail(), ...others] = policiesAbove(drafts, node);
-  return [first, ...others].every((other) => same(first, other)) ? first : fail();
+  const isSound = policyProblems(first).every((problem) => problem === null);
+  return isSound && others.every((other) => same(first, other)) ? first : fail();
 }
 
 function policiesAbove(drafts: readonly Draft[], node: string): readonly RecordPolicy[] {
@@ -26,9 +29,8 @@ function policiesAbove(drafts: readonly Draft[], node: string): readonly RecordP
   );
 }
 
-/** What is no policy is like none, not even itself: it is refused at its source, once. */
-function same(one: RecordPolicy | undefined, other: RecordPolicy | undefined): boolean {
-  switch (one?.kind) {
+function same(one: RecordPolicy, other: RecordPolicy | undefined): boolean {
+  switch (one.kind) {
     case 'fail':
     case 'skip':
       return other?.kind === one.kind;
@@ -38,7 +40,5 @@ function same(one: RecordPolicy | undefined, other: RecordPolicy | undefined): b
       return (
         other?.kind === 'retry' && other.attempts === one.attempts && same(one.then, other.then)
       );
-    default:
-      return false;
   }
 }

@@ -92,7 +92,8 @@ function problemsOf(found: readonly (string | null)[]): readonly string[] {
   return found.filter((problem) => problem !== null);
 }
 
-function policyProblems(policy: RecordPolicy | undefined): readonly (string | null)[] {
+/** What is wrong with a policy; `null` stands for nothing. */
+export function policyProblems(policy: RecordPolicy | undefined): readonly (string | null)[] {
   switch (policy?.kind) {
     case 'fail':
     case 'skip':

@@ -66,12 +66,17 @@ test('a stream beside it has no say', () => {
   expect(policies(app)).toEqual({ r: skip() });
 });
 
-test('what is no policy is refused, and once', () => {
+test.each([
+  ['skip' as never, /^Topology 't' cannot run:\n {2}- stream\('in'\): onError.*$/],
+  [retry(0, skip()), /^Topology 't' cannot run:\n {2}- stream\('in'\): retry: attempts.*$/],
+  [deadLetter('no good'), /^Topology 't' cannot run:\n {2}- stream\('in'\): deadLetter: .*$/],
+])('what is no policy is refused at its stream, once', (onError, said) => {
   const app = topology('t');
-  app
-    .stream('in', { ...texts, onError: 'skip' as never })
-    .pipe(repartition({ name: 'r', ...texts }));
-  expect(() => app.build()).toThrow(/^Topology 't' cannot run:\n {2}- stream\('in'\): onError.*$/);
+  app.stream('in', { ...texts, onError }).pipe(repartition({ name: 'r', ...texts }));
+  expect(() => app.build()).toThrow(said);
+});
+
+test('what is no policy is refused at its repartition', () => {
   const own = topology('t');
   own.stream('in', texts).pipe(repartition({ name: 'r', ...texts, onError: 'skip' as never }));
   expect(() => own.build()).toThrow(/repartition\('r'\): onError must be/);

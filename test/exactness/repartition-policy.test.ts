@@ -4,6 +4,7 @@ import {
   count,
   deadLetter,
   long,
+  mapAsync,
   mapValues,
   type RecordPolicy,
   repartition,
@@ -26,7 +27,12 @@ const ROWS: readonly Row[] = [
 let lab: Lab;
 afterEach(() => lab?.close());
 
+type How = 'serial' | 'staged';
+const HOWS: readonly How[] = ['serial', 'staged'];
+
 interface Policies {
+  /** Whether the record fails in an asynchronous operator. Default: `serial`. */
+  readonly how?: How;
   readonly stream?: RecordPolicy;
   readonly repartition?: RecordPolicy;
   /** Called for each bad record. */
@@ -34,7 +40,7 @@ interface Policies {
 }
 
 /** Counts by key behind a repartition; a record whose value is `bad` fails after it was counted. */
-function counting({ stream, repartition: behind, attempted = () => {} }: Policies) {
+function counting({ how, stream, repartition: behind, attempted = () => {} }: Policies) {
   const app = topology('behind');
   const counted = app
     .stream('in', { key: text, value: text, ...(stream && { onError: stream }) })
@@ -43,14 +49,13 @@ function counting({ stream, repartition: behind, attempted = () => {} }: Policie
       repartition({ name: 'r', key: text, value: text, ...(behind && { onError: behind }) }),
     );
   counted.pipe(count({ name: 'counts', key: text }), to('out', { key: text, value: long() }));
-  counted.pipe(
-    mapValues((value) => {
-      if (value !== 'bad') return value;
-      attempted();
-      throw new Error('a bad record');
-    }),
-    to('checked', { key: text, value: text }),
-  );
+  const check = (value: string): string => {
+    if (value !== 'bad') return value;
+    attempted();
+    throw new Error('a bad record');
+  };
+  const checked = how === 'staged' ? mapAsync(check) : mapValues(check);
+  counted.pipe(checked, to('checked', { key: text, value: text }));
   return app;
 }
 
@@ -64,15 +69,17 @@ async function lived(policies: Policies): Promise<void> {
   expect(await lab.committed('checked', asText)).toEqual(['a!=good', 'a!=good']);
 }
 
-test('a stream’s skip holds behind a repartition', async () => {
-  await lived({ stream: skip() });
+test.each(HOWS)('a stream’s skip holds behind a repartition (%s)', async (how) => {
+  await lived({ how, stream: skip() });
 });
 
-test('a stream’s dead-letter topic takes what fails behind a repartition, as it was read there', async () => {
-  await lived({ stream: deadLetter('dead') });
-  const [dead] = await lab.read('dead');
-  expect(dead!.committed.map(({ key, value }) => `${key}=${value}`)).toEqual(['a!=bad']);
-});
+test.each(HOWS)(
+  'a stream’s dead-letter topic takes what fails behind a repartition, as it was read there (%s)',
+  async (how) => {
+    await lived({ how, stream: deadLetter('dead') });
+    expect(await lab.committed('dead', asText)).toEqual(['a!=bad']);
+  },
+);
 
 test('the repartition’s own policy comes before the stream’s', async () => {
   await lived({ stream: deadLetter('dead'), repartition: deadLetter('other') });
@@ -80,14 +87,17 @@ test('the repartition’s own policy comes before the stream’s', async () => {
   expect(await lab.committed('other', asText)).toEqual(['a!=bad']);
 });
 
-test('a stream’s retry holds behind a repartition, with what follows it', async () => {
-  let attempts = 0;
-  const attempted = () => {
-    attempts += 1;
-  };
-  await lived({ stream: retry(2, skip()), attempted });
-  expect(attempts).toBe(3);
-});
+test.each(HOWS)(
+  'a stream’s retry holds behind a repartition, with what follows it (%s)',
+  async (how) => {
+    let attempts = 0;
+    const attempted = () => {
+      attempts += 1;
+    };
+    await lived({ how, stream: retry(2, skip()), attempted });
+    expect(attempts).toBe(3);
+  },
+);
 
 test('a record that ends the instance behind a repartition names whose onError to set', async () => {
   lab = await Lab.open({ in: 1, out: 1, checked: 1 });
