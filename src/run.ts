@@ -3,7 +3,7 @@
  *
  * Part of the public door: it joins the runtime with the default transport, kafkajs.
  */
-import { type Known, kindOf, listed, shown, unknownOptions } from './config/known-options.ts';
+import { type Known, listed, shown, shownKind, unknownOptions } from './config/known-options.ts';
 import { type Options, resolveOptions } from './config/options.ts';
 import { EscapementError } from './errors.ts';
 import { codecOf } from './kafka/records/codecs.ts';
@@ -127,7 +127,7 @@ const LISTENER: Known<RuntimeListener> = {
 const SIGNALS = ['handle', 'ignore'];
 
 function withoutOptions(given: unknown): EscapementError {
-  const what = given === undefined ? 'missing' : kindOf(given);
+  const what = given === undefined ? 'missing' : shownKind(given);
   return new EscapementError(
     'OPTION_INVALID',
     `The second argument of run is ${what}: give the options, such as ` +

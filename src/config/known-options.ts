@@ -35,7 +35,7 @@ export function refuseUnknown(
   if (given === undefined) return;
   if (typeof given !== 'object' || given === null || Array.isArray(given)) {
     const names = Object.keys(known).join(', ');
-    refuse(where, `its options are an object ({ ${names} }), not ${kindOf(given)}`);
+    refuse(where, `its options are an object ({ ${names} }), not ${shownKind(given)}`);
   }
   const problems = unknownOptions(given, known, elsewhere);
   if (problems.length > 0) refuse(where, problems.join('; '));
@@ -65,11 +65,11 @@ export function listed(all: readonly string[]): string {
  * options that may hold a secret.
  */
 export function shown(value: unknown): string {
-  return typeof value === 'string' ? `'${value}'` : kindOf(value);
+  return typeof value === 'string' ? `'${value}'` : shownKind(value);
 }
 
 /** The same without what a text says: in place of an object it may be a password, or hold one. */
-export function kindOf(value: unknown): string {
+export function shownKind(value: unknown): string {
   if (typeof value === 'string') return 'a text';
   if (typeof value === 'function') return 'a function';
   if (Array.isArray(value)) return 'an array';
