@@ -34,7 +34,7 @@ export interface CastOptions {
   /** Open ones. */
   readonly connections: (process: SimulatedProcess) => number;
   readonly options: Partial<Options> & { readonly applicationId: string };
-  /** Codes with which a process may end besides `MAY_END_A_PROCESS`. */
+  /** Codes with which a process may end at any time. */
   readonly mayEnd: readonly string[];
   /** Whether a process may give up that does not reach the cluster when it starts. */
   readonly mayFailToStart: boolean;
@@ -52,10 +52,15 @@ const MAY_END_A_START: ReadonlySet<string> = new Set(['CONNECTION_FAILED', 'REQU
 
 type Phase = 'starting' | 'started';
 
+export interface GaveUp {
+  readonly process: string;
+  readonly error: EscapementError;
+}
+
 export class Cast {
   readonly slots: readonly Slot[];
-  /** What processes said that had no reason to give up. */
-  readonly violations: string[] = [];
+  /** Processes that had no reason to give up, with what they said. */
+  readonly gaveUp: GaveUp[] = [];
   /** What processes that were stopped have left behind. */
   readonly leaks: string[] = [];
   readonly #options: CastOptions;
@@ -159,14 +164,14 @@ export class Cast {
   }
 
   #gaveUp(slot: Slot, process: SimulatedProcess, phase: Phase, error: EscapementError): void {
-    const { code, message } = error;
+    const { code } = error;
     this.#options.note(process.name, `exits: ${code}`);
     const isForgiven =
       this.#options.mayEnd.includes(code) ||
       (phase === 'starting' && this.#options.mayFailToStart && MAY_END_A_START.has(code)) ||
       // Another process, or a late request of its own, took its membership.
       (slot.instanceId !== null && code === 'INSTANCE_FENCED');
-    if (!isForgiven) this.violations.push(`${process.name} gave up: ${code}: ${message}`);
+    if (!isForgiven) this.gaveUp.push({ process: process.name, error });
     this.#over(process);
   }
 

@@ -7,13 +7,14 @@
  * depend on the order in which its partitions are read is held to expectations of its own alone
  * (`compare`).
  */
-import { ERRORS, type ErrorCode, EscapementError } from '../errors.ts';
+import { EscapementError } from '../errors.ts';
 import { murmur2, partitionOf } from '../kafka/records/murmur2.ts';
 import { startSerdes, topicsOfUser } from '../runtime/application-plan.ts';
 import { encodedBytes } from '../serde/encode-buffer.ts';
 import type { Serde } from '../serde/serde.ts';
 import { madeTopology } from '../topology/given-topology.ts';
 import type { SinkNode, SourceNode, Topology } from '../topology/node.ts';
+import type { GaveUp } from './cast.ts';
 import { type Reader, type Rows, readerOf, rowDifferences, rowsOf } from './committed-rows.ts';
 import { type CrashTestInput, type CrashTestOptions, checkCrashTest } from './crash-options.ts';
 import { type CrashFailure, type CrashTestGrid, reportText, wordsOf } from './crash-report.ts';
@@ -156,7 +157,7 @@ async function workloadOf(options: CrashTestOptions): Promise<Workload> {
       return [...(check?.(outcome) ?? []), ...(wrong.length > 0 ? wrong : differing)];
     },
   };
-  const { violations } = await simulate({
+  const { violations, gaveUp } = await simulate({
     workload,
     seed: 1,
     records: inputs.length,
@@ -164,7 +165,7 @@ async function workloadOf(options: CrashTestOptions): Promise<Workload> {
     faults: NO_FAULTS,
   });
   if (violations.length === 0) return workload;
-  throw undisturbedError(violations);
+  throw undisturbedError(violations, gaveUp[0]);
 }
 
 function requireTopics({ topics }: CrashTestOptions, topology: Topology): void {
@@ -174,18 +175,18 @@ function requireTopics({ topics }: CrashTestOptions, topology: Topology): void {
   throw new EscapementError('OPTION_INVALID', text);
 }
 
-const GAVE_UP = /^rest: (\S+) gave up: (\w+): (.*)$/s;
-
 /**
  * A process that stops without any fault is started again and stops again, for the same reason, which
  * is then all there is to say.
  */
-function undisturbedError(violations: readonly string[]): EscapementError {
-  for (const violation of violations) {
-    const [, process, code, reason] = GAVE_UP.exec(violation) ?? [];
-    if (code === undefined || !Object.hasOwn(ERRORS, code)) continue;
-    const text = `The undisturbed run: process ${process} stopped. ${reason}`;
-    return new EscapementError(code as ErrorCode, text);
+function undisturbedError(
+  violations: readonly string[],
+  first: GaveUp | undefined,
+): EscapementError {
+  if (first !== undefined) {
+    const { code, message } = first.error;
+    const text = `The undisturbed run: process ${first.process} stopped. ${message}`;
+    return new EscapementError(code, text);
   }
   const found = differencesOf(violations).map((each) => `\n  ${each}`);
   const text = `The undisturbed run already left something else than expected:${found.join('')}`;

@@ -16,7 +16,7 @@ import type { Options } from '../config/options.ts';
 import { deleteRecords } from '../kafka/protocol/delete-records.ts';
 import { txnOffsetCommit } from '../kafka/protocol/txn-offset-commit.ts';
 import { type Log, silentLog } from '../telemetry/log.ts';
-import { Cast, immortal } from './cast.ts';
+import { Cast, type GaveUp, immortal } from './cast.ts';
 import { evidenceOf, isInternal } from './evidence-of.ts';
 import { History } from './history.ts';
 import { InputFeed } from './input-feed.ts';
@@ -88,6 +88,8 @@ export interface SimulationResult {
   readonly scenario: Scenario;
   /** Empty: the run was exact. Each begins with the name of its check (`oracle/judge.ts`). */
   readonly violations: readonly string[];
+  /** Processes that ended without a reason; they stand among the violations, too. */
+  readonly gaveUp: readonly GaveUp[];
   /** What must be the same in every other run over this input (`oracle/committed-lines.ts`). */
   readonly committed: readonly string[];
   /** Faults that struck, and what they led to, by kind: `FAULT_KINDS` and `EFFECT_KINDS`. */
@@ -219,13 +221,17 @@ class SimulatedRun {
   }
 
   result(): SimulationResult {
+    const gaveUp = this.#casts.flatMap((cast) => cast.gaveUp);
     return {
       workload: this.#given.workload.name,
       scenario: this.#scenario,
       violations: [
         ...this.#violations.map(({ check, what }) => `${check}: ${what}`),
-        ...this.#casts.flatMap(({ violations }) => violations.map((what) => `rest: ${what}`)),
+        ...gaveUp.map(
+          ({ process, error }) => `rest: ${process} gave up: ${error.code}: ${error.message}`,
+        ),
       ],
+      gaveUp,
       committed: this.#committed,
       faults: this.#nemesis.struck,
       events: this.#time.events,
