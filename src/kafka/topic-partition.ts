@@ -3,3 +3,8 @@ export interface TopicPartition {
   readonly topic: string;
   readonly partition: number;
 }
+
+/** As Kafka's tools write it. */
+export function partitionName({ topic, partition }: TopicPartition): string {
+  return `${topic}-${partition}`;
+}

@@ -127,14 +127,10 @@ function countsOf(
 
 /** Topics that the user names: inputs, outputs and dead-letter topics. */
 export function topicsOfUser(topology: Topology): ReadonlySet<string> {
-  const names = new Set<string>();
-  for (const node of topology.nodes) {
-    if (node.kind === 'sink') names.add(node.topic);
-    if (node.kind !== 'source') continue;
-    if (node.repartition === null) names.add(node.topic);
-    for (const topic of deadLetterTopics(node.onError)) names.add(topic);
-  }
-  return names;
+  const read = topology.nodes.flatMap((node) =>
+    node.kind === 'source' && node.repartition === null ? [node.topic] : [],
+  );
+  return new Set([...read, ...writtenTopics(topology)]);
 }
 
 /** Partition counts of every topic that the user names; all of them must be there. */

@@ -14,7 +14,7 @@ import { deleteRecords } from '../kafka/admin/topics.ts';
 import type { Cluster } from '../kafka/cluster/cluster.ts';
 import { Fetcher } from '../kafka/fetch/fetcher.ts';
 import { GroupMember } from '../kafka/group/member.ts';
-import type { TopicPartition } from '../kafka/topic-partition.ts';
+import { partitionName } from '../kafka/topic-partition.ts';
 import type { Ports, Timer } from '../ports.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics, MetricsSnapshot } from '../telemetry/metrics.ts';
@@ -120,11 +120,11 @@ export class Instance {
     const lives = [...this.#tasks.values()];
     metrics.get('tasks.running').value = this.runningTasks.length;
     const lags = lives.flatMap((life) => life.lags());
-    metrics.get('records.lag').show(lags.map((each) => [nameOf(each), each.lag]));
+    metrics.get('records.lag').show(lags.map((each) => [partitionName(each), each.lag]));
     const restoring = lives.flatMap((life) => life.restoring());
     metrics
       .get('restore.remaining')
-      .show(restoring.map((each) => [nameOf(each), Math.max(0, each.to - each.position)]));
+      .show(restoring.map((each) => [partitionName(each), Math.max(0, each.to - each.position)]));
     return metrics.snapshot();
   }
 
@@ -337,8 +337,4 @@ export class Instance {
       log.warn({ reason: String(cause) }, 'purging repartition topics failed');
     }
   }
-}
-
-function nameOf({ topic, partition }: TopicPartition): string {
-  return `${topic}-${partition}`;
 }

@@ -15,7 +15,7 @@ import type { TopicSpec } from '../kafka/admin/topic-settings.ts';
 import { absentTopics } from '../kafka/admin/topics.ts';
 import type { Cluster } from '../kafka/cluster/cluster.ts';
 import { fetchOffsets, isUnstable } from '../kafka/group/offsets.ts';
-import type { TopicPartition } from '../kafka/topic-partition.ts';
+import { partitionName, type TopicPartition } from '../kafka/topic-partition.ts';
 import type { Topology } from '../topology/node.ts';
 import { storeOf } from '../topology/sub-topologies.ts';
 import type { ChangelogPlan, TaskPlan } from './task-plan.ts';
@@ -36,7 +36,7 @@ export async function refuseLostChangelogs(
   if (asked.length === 0) return;
   const inputs = asked.flatMap((task) => task.inputs);
   const committed = await committedOf(cluster, applicationId, inputs);
-  const isCommitted = (input: TopicPartition) => committed.has(nameOf(input));
+  const isCommitted = (input: TopicPartition) => committed.has(partitionName(input));
   const hasRun = asked.filter((task) => task.inputs.some(isCommitted));
   const suspects = new Set(
     hasRun.flatMap(({ changelogs }) => changelogs.filter(isAsked).map(({ topic }) => topic)),
@@ -77,10 +77,10 @@ async function committedOf(
 ): Promise<ReadonlySet<string>> {
   try {
     const offsets = await fetchOffsets(cluster, groupId, inputs);
-    return new Set(offsets.filter(({ offset }) => offset >= 0).map(nameOf));
+    return new Set(offsets.filter(({ offset }) => offset >= 0).map(partitionName));
   } catch (cause) {
     // A transaction of the application holds some: it has run.
-    if (isUnstable(cause)) return new Set(inputs.map(nameOf));
+    if (isUnstable(cause)) return new Set(inputs.map(partitionName));
     throw cause;
   }
 }
@@ -91,7 +91,7 @@ function lostChangelog(
   [topic, ...others]: readonly string[],
   inputs: readonly TopicPartition[],
 ): EscapementError {
-  const places = inputs.slice(0, NAMED_MAX).map(nameOf).join(', ');
+  const places = inputs.slice(0, NAMED_MAX).map(partitionName).join(', ');
   const rest = inputs.length > NAMED_MAX ? ` and ${inputs.length - NAMED_MAX} more` : '';
   const also = others.length === 0 ? '' : ` (and ${others.join(', ')})`;
   return new EscapementError(
@@ -102,8 +102,4 @@ function lostChangelog(
       `is lost: remove the group and the internal topics of the application, and it begins anew.`,
     { at: { topic: topic! } },
   );
-}
-
-function nameOf({ topic, partition }: TopicPartition): string {
-  return `${topic}-${partition}`;
 }

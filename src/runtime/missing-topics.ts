@@ -43,7 +43,7 @@ export async function findTopics(search: Search): Promise<EscapementError | null
   const { cluster, plan, task, log, isWanted } = search;
   const { clock, timers } = cluster.ports;
   const uses = topicsOf(plan, task);
-  const deadline = clock.monotonic() + cluster.lookupTimeoutMs;
+  const deadline = clock.monotonic() + cluster.lookups.timeoutMs;
   for (let pause = PAUSE_FIRST_MS; ; pause = Math.min(pause * 2, PAUSE_MOST_MS)) {
     const found = await cluster.topics([...uses.keys()]).catch(() => null);
     if (found === null || !isWanted()) return null;

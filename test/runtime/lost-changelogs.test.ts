@@ -150,17 +150,18 @@ test('an instance that starts for the first time beside a faster one is not refu
   expect(await lab.counts()).toEqual(folded(ROWS));
 });
 
+/** The next question whether the changelog could be created is answered so. */
+function refuseCreation(wire: Wire, errorCode: number): void {
+  const row = { name: CHANGELOG, errorMessage: null, configs: null };
+  const answer = () => ({ topics: [{ ...row, errorCode }] });
+  void wire.next(createTopics, answering(createTopics, answer));
+}
+
 test('without the right to create topics a changelog that was deleted is still named', async () => {
   await processed(counting(), ROWS);
   drop(CHANGELOG);
   const wire = lab.wire();
-  const row = { name: CHANGELOG, errorMessage: null, configs: null };
-  void wire.next(
-    createTopics,
-    answering(createTopics, () => ({
-      topics: [{ ...row, errorCode: KafkaErrorCode.TOPIC_AUTHORIZATION_FAILED }],
-    })),
-  );
+  refuseCreation(wire, KafkaErrorCode.TOPIC_AUTHORIZATION_FAILED);
   expect(await refusalOf(counting(), wire)).toMatchObject({ code: 'CHANGELOG_MISSING' });
 });
 
@@ -168,13 +169,7 @@ test('a controller that has just changed is asked again', async () => {
   await processed(counting(), ROWS);
   drop(CHANGELOG);
   const wire = lab.wire();
-  const row = { name: CHANGELOG, errorMessage: null, configs: null };
-  void wire.next(
-    createTopics,
-    answering(createTopics, () => ({
-      topics: [{ ...row, errorCode: KafkaErrorCode.NOT_CONTROLLER }],
-    })),
-  );
+  refuseCreation(wire, KafkaErrorCode.NOT_CONTROLLER);
   expect(await refusalOf(counting(), wire)).toMatchObject({ code: 'CHANGELOG_MISSING' });
   expect(wire.bodies(createTopics).map(({ validateOnly }) => validateOnly)).toEqual([true, true]);
 });

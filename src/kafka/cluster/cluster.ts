@@ -62,11 +62,12 @@ const LOOKUP_ATTEMPT_MS = 5_000;
 
 export class Cluster {
   readonly requestTimeoutMs: number;
-  /** Java: `default.api.timeout.ms`, which is twice `request.timeout.ms` by default. */
-  readonly lookupTimeoutMs: number;
   /** Of a Fetch beyond its long poll: records stand still for as long when one is lost. */
   readonly fetchTimeoutMs: number;
-  /** How everything is repeated that changes nothing, or may be repeated freely. */
+  /**
+   * How everything is repeated that changes nothing, or may be repeated freely. In all as long as
+   * `default.api.timeout.ms` of the Java clients: twice the time of a request.
+   */
   readonly lookups: Attempts;
   readonly ports: Ports;
   readonly log: Log;
@@ -86,13 +87,12 @@ export class Cluster {
     this.ports = options.ports;
     this.log = options.log;
     this.requestTimeoutMs = options.requestTimeoutMs ?? 30_000;
-    this.lookupTimeoutMs = this.requestTimeoutMs * 2;
     const { lookupAttemptMs = LOOKUP_ATTEMPT_MS } = options;
     const attemptMs = Math.min(lookupAttemptMs, LOOKUP_ATTEMPT_MS, this.requestTimeoutMs);
     this.fetchTimeoutMs = Math.min(attemptMs * 3, this.requestTimeoutMs);
     this.lookups = {
       ports: options.ports,
-      timeoutMs: this.lookupTimeoutMs,
+      timeoutMs: this.requestTimeoutMs * 2,
       attemptMs: [attemptMs, this.requestTimeoutMs],
     };
     this.#startTimeoutMs = options.startTimeoutMs ?? 5_000;
@@ -189,7 +189,7 @@ export class Cluster {
     return repeat(this.lookups, (timeoutMs) => this.#metadata(names, timeoutMs));
   }
 
-  /** Waits for an election, and for a topic that was just created, until `lookupTimeoutMs`. */
+  /** Waits for an election, and for a topic that was just created, for as long as a lookup takes. */
   leaderOf(topic: string, partition: number): Promise<number> {
     const leader = this.#leaders.get(topic)?.[partition];
     if (leader !== undefined && leader >= 0) return Promise.resolve(leader);
