@@ -336,6 +336,11 @@ export function bareError(error: unknown, hide: (text: string) => string = print
   return bare;
 }
 
+/** What something that was thrown says. */
+export function messageOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
+}
+
 /** What somebody else threw, as one of ours: a defect, unless it is one already. */
 export function asEscapementError(cause: unknown): EscapementError {
   if (cause instanceof EscapementError) return cause;

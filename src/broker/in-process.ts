@@ -9,6 +9,7 @@
  *     stays handled (rule 23). Either way its caller learns that the fate is unknown.
  */
 import { refuseUnknown } from '../config/known-options.ts';
+import { messageOf } from '../errors.ts';
 import {
   type Lane,
   type Transport,
@@ -119,7 +120,7 @@ class LaneConnection {
         this.#answer(pending, answer);
       });
     } catch (error) {
-      this.close(error instanceof Error ? error.message : String(error));
+      this.close(messageOf(error));
     }
   }
 

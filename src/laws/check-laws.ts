@@ -4,10 +4,9 @@
  * Each law is a property of its own, so that what breaks one shrinks to the least input that breaks
  * that one.
  */
-
 import fc, { type Arbitrary } from 'fast-check';
 import { type Known, refuseMissing, refuseOther, refuseUnknown } from '../config/known-options.ts';
-import { EscapementError } from '../errors.ts';
+import { EscapementError, messageOf } from '../errors.ts';
 import { topicsOfUser } from '../runtime/application-plan.ts';
 import { unknownTopic, wholeNumber } from '../testing/driven.ts';
 import { madeTopology } from '../topology/given-topology.ts';
@@ -113,7 +112,7 @@ export async function checkLaws<I extends LawInputs>(options: LawOptions<I>): Pr
     done[law] = details.numRuns;
     if (!details.failed) continue;
     const { counterexample, counterexamplePath, errorInstance } = details;
-    const what = errorInstance instanceof Error ? errorInstance.message : String(errorInstance);
+    const what = messageOf(errorInstance);
     const shown = { law, what, given: counterexample![0], seed, path: counterexamplePath! };
     broken.push(brokenText(shown));
     // Nothing can be said about records that stop the topology.

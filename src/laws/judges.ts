@@ -1,4 +1,5 @@
 /** One function for each law: what a case shows against it, in words, or null. */
+import { messageOf } from '../errors.ts';
 import { topicsOfUser } from '../runtime/application-plan.ts';
 import { difference } from '../testing/difference.ts';
 import { disturbances, groupings, type Pattern } from '../testing/patterns.ts';
@@ -27,7 +28,7 @@ export const JUDGES: Readonly<Record<Law, Judge>> = {
       await played({ topology, records, partitions });
       return null;
     } catch (cause) {
-      return cause instanceof Error ? cause.message : String(cause);
+      return messageOf(cause);
     }
   },
 
@@ -97,7 +98,7 @@ async function firstDifference(
       const found = difference({ topology, topics, changelogs }, expected.logs, logs);
       if (found !== null) return `With ${pattern.name}: ${found}`;
     } catch (cause) {
-      const why = cause instanceof Error ? cause.message : String(cause);
+      const why = messageOf(cause);
       return `With ${pattern.name}, it stops: ${why}`;
     }
   }

@@ -1,5 +1,6 @@
 /** A topology whose serdes read back what they write, and say when it is something else. */
 import { inspect } from 'node:util';
+import { messageOf } from '../errors.ts';
 import { isWhole } from '../serde/encode-buffer.ts';
 import type { Serde } from '../serde/serde.ts';
 import { isSame } from '../testing/same-value.ts';
@@ -36,7 +37,7 @@ function watchedSerde(serde: Serde<unknown>, report: (what: string) => void): Se
           report(`${name} wrote ${said(value)}\n  and reads it as ${said(read)}`);
         }
       } catch (cause) {
-        const why = cause instanceof Error ? cause.message : String(cause);
+        const why = messageOf(cause);
         report(`${name} wrote ${said(value)}\n  and cannot read it: ${why}`);
       }
       return end;

@@ -5,7 +5,7 @@
  * coordinates are added by `recordError`, which also lets go of the error made here: the `cause` that
  * a user sees is what was thrown.
  */
-import { EscapementError } from '../errors.ts';
+import { EscapementError, messageOf } from '../errors.ts';
 import { isPromise, kindOf } from '../serde/kind-of.ts';
 import type { Serde } from '../serde/serde.ts';
 import { calledBy } from '../topology/check.ts';
@@ -82,8 +82,4 @@ function reasonOf(serde: Serde<unknown>, cause: unknown): string {
 function failedIn(node: TopologyNode, what: string, cause?: unknown): EscapementError {
   const at = { node: node.id };
   return new EscapementError('RECORD_FAILED', `${calledBy(node)}${what}`, { cause, at });
-}
-
-export function messageOf(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
 }

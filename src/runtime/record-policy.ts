@@ -4,7 +4,7 @@
  * A failed record has left nothing behind when this is asked: its writes are rolled back. A dead
  * letter is written in the same transaction as the record's offset, with its original bytes.
  */
-import { EscapementError } from '../errors.ts';
+import { EscapementError, messageOf } from '../errors.ts';
 import type { Header } from '../kafka/records/headers.ts';
 import { murmur2, partitionOf } from '../kafka/records/murmur2.ts';
 import type { Log } from '../telemetry/log.ts';
@@ -12,7 +12,6 @@ import { calledBy } from '../topology/check.ts';
 import type { AnyRec, RecordPolicy, SourceNode } from '../topology/node.ts';
 import type { OutputTopic } from '../transaction/scope.ts';
 import type { Effects } from './context.ts';
-import { messageOf } from './operator-error.ts';
 
 export type Verdict = 'retry' | 'skip' | 'dead-letter';
 

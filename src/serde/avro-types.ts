@@ -13,7 +13,7 @@
  * I4. Names are compared without their namespace, as registries do.
  */
 import avsc from 'avsc';
-import { EscapementError } from '../errors.ts';
+import { EscapementError, messageOf } from '../errors.ts';
 import type { AvroCursor } from './avro-cursor.ts';
 import { type AvroSchema, normalForm } from './avro-schema.ts';
 import { kindOf } from './kind-of.ts';
@@ -537,7 +537,7 @@ export function readerType(schema: AvroSchema, long: LongRepresentation): AvroTy
   } catch (cause) {
     throw new EscapementError(
       'OPTION_INVALID',
-      `an Avro schema is not valid: ${cause instanceof Error ? cause.message : String(cause)}`,
+      `an Avro schema is not valid: ${messageOf(cause)}`,
       { cause },
     );
   }
@@ -553,7 +553,7 @@ export function resolve(reader: AvroType, writer: AvroType): AvroReader {
   try {
     return reader.createResolver(writer, { ignoreNamespaces: true, registry: {} });
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = messageOf(cause);
     throw new EscapementError(
       'SCHEMA_INCOMPATIBLE',
       `what ${String(writer.name ?? writer.typeName)} wrote cannot be read as ${String(reader.name ?? reader.typeName)}: ${reason}`,

@@ -14,7 +14,7 @@
  * I4. A value uses up its bytes exactly.
  */
 import { type Known, refuseMissing, refuseOther, refuseUnknown } from '../config/known-options.ts';
-import { EscapementError } from '../errors.ts';
+import { EscapementError, messageOf } from '../errors.ts';
 import { type Clock, systemPorts } from '../ports.ts';
 import { AvroCursor } from './avro-cursor.ts';
 import { type AvroSchema, compactSchema, normalForm, parseSchema } from './avro-schema.ts';
@@ -273,7 +273,7 @@ class ConfluentAvro<T> implements AvroSerde<T>, SchemaPreparation {
 
   /** The record's policy decides: a poison record must not stop a topic that is well otherwise. */
   #unreadable(id: number, cause: unknown): Verdict {
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = messageOf(cause);
     const error = new EscapementError(
       'SCHEMA_INCOMPATIBLE',
       `${this.name}: schema id ${id} cannot be read as the schema of the topology: ${reason}`,
@@ -366,6 +366,6 @@ function unfit(cause: unknown, writer: AvroType, value: unknown, name: string): 
 /** avsc's own errors and stack overflows are no less the record's. */
 function serdeError(cause: unknown, what: string): EscapementError {
   if (cause instanceof EscapementError) return cause;
-  const reason = cause instanceof Error ? cause.message : String(cause);
+  const reason = messageOf(cause);
   return new EscapementError('SERDE_FAILED', `${what}: ${reason}`, { cause });
 }

@@ -1,5 +1,5 @@
 import { refuseUnknown } from '../config/known-options.ts';
-import { EscapementError } from '../errors.ts';
+import { EscapementError, messageOf } from '../errors.ts';
 import { isPromise, kindOf } from './kind-of.ts';
 import type { Serde } from './serde.ts';
 
@@ -49,7 +49,7 @@ function attempt<R>(name: string, what: 'encode' | 'decode', run: () => R): R {
     return run();
   } catch (cause) {
     if (cause instanceof EscapementError) throw cause;
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = messageOf(cause);
     throw new EscapementError('SERDE_FAILED', `${name}: ${what} threw: ${reason}`, { cause });
   }
 }

@@ -1,4 +1,4 @@
-import { EscapementError } from '../errors.ts';
+import { EscapementError, messageOf } from '../errors.ts';
 import { isPromise, kindOf } from './kind-of.ts';
 import type { Serde } from './serde.ts';
 import { readUtf8, writeUtf8 } from './utf8.ts';
@@ -27,7 +27,7 @@ function textOf(value: unknown): string {
   try {
     text = JSON.stringify(value);
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = messageOf(cause);
     throw new EscapementError('SERDE_FAILED', `json(): the value has no JSON: ${reason}`, {
       cause,
     });

@@ -9,7 +9,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { refuseMissing, refuseUnknown } from '../config/known-options.ts';
-import { EscapementError } from '../errors.ts';
+import { EscapementError, messageOf } from '../errors.ts';
 import type { Registry } from './registry.ts';
 
 export interface ServedRegistry {
@@ -110,7 +110,7 @@ function refusal(status: number, code: number, message: string): Reply {
 }
 
 function failure(error: unknown): Reply {
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   const code = error instanceof EscapementError ? error.code : 'INVARIANT_VIOLATED';
   if (code === 'SCHEMA_UNKNOWN') return refusal(404, 40403, message);
   if (code === 'SCHEMA_INCOMPATIBLE') return refusal(409, 409, message);

@@ -15,6 +15,7 @@
 
 import type { Connection } from '../broker/api-table.ts';
 import type { Broker } from '../broker/broker.ts';
+import { messageOf } from '../errors.ts';
 import { heartbeat } from '../kafka/protocol/heartbeat.ts';
 import {
   type Lane,
@@ -274,7 +275,7 @@ class Link {
       if (strike?.kind === 'duplicate') handle(() => {});
     } catch (error) {
       this.#break('reset');
-      this.#note(passage, `!! ${error instanceof Error ? error.message : String(error)}`);
+      this.#note(passage, `!! ${messageOf(error)}`);
     }
   }
 

@@ -2,7 +2,7 @@
  * The records of a test once more, each through a topology that has seen no other: what comes out
  * otherwise than in the test has a memory that no store has.
  */
-import { EscapementError } from '../errors.ts';
+import { EscapementError, messageOf } from '../errors.ts';
 import { calledBy } from '../topology/check.ts';
 import type { Topology } from '../topology/node.ts';
 import type { CalledNode, CallNotes, NotedCall } from './call-notes.ts';
@@ -37,7 +37,7 @@ function finding({ result, again }: NotedCall, fresh: CalledNode): string | null
   try {
     now = again(fresh);
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
+    const why = messageOf(cause);
     return `its function fails without the records before: ${why}. ${MEND}`;
   }
   if (isSame(result, now)) return null;

@@ -10,7 +10,7 @@
  * I2. Nothing here is kept beyond the record's slot: stores copy what they keep.
  */
 
-import { EscapementError } from '../errors.ts';
+import { EscapementError, messageOf } from '../errors.ts';
 
 /** What reads bytes; every serde is one. */
 export interface Decoder<T> {
@@ -133,7 +133,7 @@ function decoded(
     return decoder.decode(buffer, start, end);
   } catch (cause) {
     if (cause instanceof EscapementError && cause.decision === 'stop') throw cause;
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = messageOf(cause);
     const text = `the ${part} cannot be decoded: ${reason}`;
     throw new EscapementError('RECORD_UNDECODABLE', text, { cause });
   }
