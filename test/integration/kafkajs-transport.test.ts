@@ -1,5 +1,4 @@
 /** The transport over kafkajs and the cluster above it, against a real broker of their own. */
-import { kill } from 'node:process';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { EscapementError } from '../../src/errors.ts';
 import {
@@ -20,6 +19,7 @@ import { kafkajsTransport } from '../../src/kafka/transport/kafkajs.ts';
 import { TransportError } from '../../src/kafka/transport/transport.ts';
 import { systemPorts } from '../../src/ports.ts';
 import { silentLog } from '../../src/telemetry/log.ts';
+import { freeze, thaw } from './real/freeze.ts';
 import { type RealKafka, startKafka } from './real/kafka.ts';
 import { describeReal } from './real/parts.ts';
 
@@ -186,7 +186,7 @@ describeReal('the kafkajs transport on Kafka 4.3.1', () => {
     const terms = { ...LONG_POLL, maxWaitMs: 0 };
     await fetchOne(cluster, node, ask, terms);
     await initialise('frozen');
-    kill(kafka.pid, 'SIGSTOP');
+    await freeze(kafka.pid);
     try {
       const body = { transactionalId: 'frozen', transactionTimeoutMs: 10_000 };
       const coordinator = await cluster.coordinator('transaction', 'frozen');
@@ -205,7 +205,7 @@ describeReal('the kafkajs transport on Kafka 4.3.1', () => {
       );
       expect(late.decision).not.toBe('stop');
     } finally {
-      kill(kafka.pid, 'SIGCONT');
+      thaw(kafka.pid);
     }
     expect((await initialise('frozen')).errorCode).toBe(0);
   });

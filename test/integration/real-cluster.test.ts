@@ -40,7 +40,7 @@ describeReal('three nodes of Kafka', () => {
       await cluster.untilInSync();
 
       const paused = await cluster.leaderOf(TOPIC, 1);
-      paused.pause();
+      await paused.pause();
       const leader = async () => (await cluster.leaderOf(TOPIC, 1)).id;
       await expect.poll(leader, { timeout: 30_000 }).not.toBe(paused.id);
       paused.resume();

@@ -11,6 +11,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Admin, Kafka, logLevel, type PartitionMetadata } from 'kafkajs';
+import { freeze, thaw } from './freeze.ts';
 import { freePorts, type JavaProcess, untilReady } from './java-process.ts';
 import {
   answers,
@@ -33,8 +34,8 @@ export interface RealNode {
   kill(): Promise<void>;
   /** Stops cleanly (when it runs) and starts again; resolves when the node is registered again. */
   restart(): Promise<void>;
-  /** SIGSTOP: connections stay open and nothing answers. */
-  pause(): void;
+  /** SIGSTOP: connections stay open and nothing answers. Resolves when it stands still. */
+  pause(): Promise<void>;
   /** SIGCONT. */
   resume(): void;
 }
@@ -201,14 +202,14 @@ class Node implements RealNode {
     await this.untilReady([this.id]);
   }
 
-  pause(): void {
-    process.kill(this.pid, 'SIGSTOP');
+  async pause(): Promise<void> {
     this.#isPaused = true;
+    await freeze(this.pid);
   }
 
   resume(): void {
     this.#isPaused = false;
-    if (this.#running.ended() === null) process.kill(this.pid, 'SIGCONT');
+    if (this.#running.ended() === null) thaw(this.pid);
   }
 }
 
