@@ -30,9 +30,13 @@ export default defineConfig({
           name: 'unit',
           include: ['test/**/*.test.ts'],
           exclude: [...realParts, ...compiled, ...mutants, ...proof],
+          setupFiles: ['test/seed.ts'],
           pool: 'forks',
           maxWorkers: 2,
-          testTimeout: 20_000,
+          // Many times what the longest needs: a machine that is busy or slow fails no test. Where a
+          // rule is broken, a test that waits in vain is what is waited for.
+          testTimeout: mutant === undefined ? 120_000 : 20_000,
+          hookTimeout: 120_000,
           sequence: { groupOrder: 0 },
         },
       },

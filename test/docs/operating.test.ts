@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { build } from '../topologies/billing/launched.ts';
 
-const FOLDER = new URL('../../.cache/docs-operating/', import.meta.url);
+const FOLDER = new URL(`../../.cache/docs-operating-${process.pid}/`, import.meta.url);
 const tsc = join(
   dirname(createRequire(import.meta.url).resolve('typescript/package.json')),
   'bin/tsc',

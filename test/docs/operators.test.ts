@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { afterAll, expect, test } from 'vitest';
 import { TopologyBuilder } from '../../src/dsl/topology.ts';
 
-const FOLDER = new URL('../../.cache/docs-operators/', import.meta.url);
+const FOLDER = new URL(`../../.cache/docs-operators-${process.pid}/`, import.meta.url);
 const read = (file: string) => readFileSync(new URL(`../../${file}`, import.meta.url), 'utf8');
 const text = read('docs/operators.md');
 

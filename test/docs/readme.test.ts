@@ -9,7 +9,8 @@ import { readTopic } from '../../topologies/billing/raw-log.ts';
 import { until } from '../exactness/count-run.ts';
 import { createTopics } from '../topics.ts';
 
-const FOLDER = new URL('./generated/', import.meta.url);
+/** Not within the sources, which others read and check meanwhile. */
+const FOLDER = new URL(`../../.cache/docs-readme-${process.pid}/`, import.meta.url);
 const TOPOLOGY_LINES_MAX = 25;
 
 function runnableBlock(): string {

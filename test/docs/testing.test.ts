@@ -2,7 +2,7 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { afterAll, expect, test, vi } from 'vitest';
 
-const FOLDER = new URL('../../.cache/docs-testing/', import.meta.url);
+const FOLDER = new URL(`../../.cache/docs-testing-${process.pid}/`, import.meta.url);
 const text = readFileSync(new URL('../../docs/testing.md', import.meta.url), 'utf8');
 const blocks = [...text.matchAll(/```ts run\n([\s\S]*?)```/g)].map(([, code]) => code!);
 /** A crash test is some hundred runs, each of which takes longer on a busy machine. */
