@@ -6,11 +6,12 @@
  *    returns at once and starts no process.
  * I2 The stamp is removed before work begins and written after it ended well, so that an
  *    interrupted setup is done again.
- * I3 One setup works at a time; the others wait and then find the stamp right.
+ * I3 One setup works at a time; the others wait and then find the stamp right. The lock names the setup
+ *    and the npm or tsc that it runs: one that outlives a killed setup is waited for as well.
  * I4 stdout belongs to the command that follows: everything here, npm and tsc included, writes to
  *    stderr.
  */
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
   existsSync,
@@ -21,6 +22,7 @@ import {
   renameSync,
   rmSync,
   statSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
@@ -37,10 +39,17 @@ const SETTINGS = [
   'tsconfig.base.json',
   '.npmrc',
 ];
-// A setup takes about a minute; a lock this old has an owner whose process id was given away again.
-const LOCK_AGE_MS_MAX = 20 * 60_000;
+const LOOK_MS = 100;
+// The owner of the lock touches it while npm or tsc work, however long a download takes. A lock that stays
+// as it is for so many looks has an owner whose process id was given away again. Looks are counted, so
+// that a machine that was asleep, or a clock that was set, makes no lock look old.
+const TOUCH_MS = 5_000;
+const UNTOUCHED_LOOKS_MAX = 3_000;
 
 class SetupFailed extends Error {}
+
+/** The npm or tsc that works. */
+let running = null;
 
 const say = (text) => process.stderr.write(`setup: ${text}\n`);
 
@@ -97,24 +106,37 @@ function isInstalled() {
   });
 }
 
-function run(command, args, shown, mend) {
-  const result = spawnSync(command, args, { cwd: root, stdio: ['ignore', 2, 2] });
-  if (result.error !== undefined) {
-    throw new SetupFailed(`cannot start ${shown}: ${result.error.message}. ${mend}`);
-  }
-  if (result.status !== 0) {
-    const how = result.signal === null ? `exit code ${result.status}` : `signal ${result.signal}`;
-    throw new SetupFailed(`${shown} failed with ${how}; its output is above. ${mend}`);
+async function run(command, args, shown, mend) {
+  const child = spawn(command, args, { cwd: root, stdio: ['ignore', 2, 2] });
+  running = child;
+  holdLock(child.pid === undefined ? [] : [child.pid]);
+  const touching = setInterval(touchLock, TOUCH_MS);
+  try {
+    await new Promise((resolve, reject) => {
+      child.on('error', ({ message }) =>
+        reject(new SetupFailed(`cannot start ${shown}: ${message}. ${mend}`)),
+      );
+      child.on('exit', (code, signal) => {
+        const how = signal === null ? `exit code ${code}` : `signal ${signal}`;
+        const text = `${shown} failed with ${how}; its output is above. ${mend}`;
+        if (code === 0) resolve();
+        else reject(new SetupFailed(text));
+      });
+    });
+  } finally {
+    clearInterval(touching);
+    running = null;
+    holdLock([]);
   }
 }
 
-function install() {
+async function install() {
   const args = ['ci', '--include=dev', '--ignore-scripts', '--no-audit', '--no-fund'];
   say('installing dependencies (npm ci), about half a minute');
   // Inside `npm start` this is the npm that runs us, which need not be the first one on the PATH.
   const npm = process.env.npm_execpath;
   const ownNpm = npm !== undefined && basename(npm) === 'npm-cli.js';
-  run(
+  await run(
     ownNpm ? process.execPath : 'npm',
     ownNpm ? [npm, ...args] : args,
     'npm ci --include=dev --ignore-scripts',
@@ -122,10 +144,10 @@ function install() {
   );
 }
 
-function compile() {
+async function compile() {
   say('compiling');
   const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
-  run(
+  await run(
     process.execPath,
     [tsc, '-b', ...SOURCES],
     `tsc -b ${SOURCES.join(' ')}`,
@@ -133,21 +155,32 @@ function compile() {
   );
 }
 
+/** It has ended and nobody has asked how, as in a container whose first process asks nobody. Linux. */
+function isZombie(pid) {
+  try {
+    return /\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+  } catch {
+    return false;
+  }
+}
+
 const isAlive = (pid) => {
   try {
     process.kill(pid, 0);
-    return true;
+    return !isZombie(pid);
   } catch (error) {
     return error.code === 'EPERM'; // there, but not ours
   }
 };
 
-function lockAgeMs() {
-  try {
-    return Date.now() - statSync(lockFile).mtimeMs;
-  } catch {
-    return 0;
-  }
+/** Whether anybody of the lock lives. A process with our own id is not us: we do not hold it. */
+function isHeld(owners) {
+  return owners.split(' ').some((pid) => Number(pid) !== process.pid && isAlive(Number(pid)));
+}
+
+/** When the lock was touched last, or null. */
+function touchedAt() {
+  return statSync(lockFile, { throwIfNoEntry: false })?.mtimeMs ?? null;
 }
 
 /** Takes a dead owner's lock away. A live lock grabbed in a race is put back. */
@@ -166,7 +199,7 @@ function breakLock(deadOwner) {
       if (error.code !== 'EEXIST') throw error;
     }
   } else {
-    say(`the setup of process ${deadOwner} did not end; its lock is removed`);
+    say(`the setup of process ${deadOwner.split(' ')[0]} did not end; its lock is removed`);
   }
   rmSync(grabbed, { force: true });
 }
@@ -186,29 +219,57 @@ function tryLock() {
   }
 }
 
+/** Writes down who works, the whole text at once: others read it meanwhile. */
+function holdLock(helpers) {
+  const next = `${lockFile}.${process.pid}`;
+  writeFileSync(next, [process.pid, ...helpers].join(' '));
+  renameSync(next, lockFile);
+}
+
+function touchLock() {
+  try {
+    utimesSync(lockFile, new Date(), new Date());
+  } catch (error) {
+    if (error.code !== 'ENOENT') throw error; // grabbed for a moment, see breakLock
+  }
+}
+
 async function lock(isDone) {
   mkdirSync(dirname(lockFile), { recursive: true });
   let told = false;
+  let touched = null;
+  let looks = 0;
   while (!tryLock()) {
-    const owner = readOrNull(lockFile);
-    if (owner !== null && (!isAlive(Number(owner)) || lockAgeMs() > LOCK_AGE_MS_MAX)) {
-      breakLock(owner);
+    const owners = readOrNull(lockFile);
+    const now = touchedAt();
+    looks = now === touched ? looks + 1 : 0;
+    touched = now;
+    if (owners !== null && (!isHeld(owners) || looks > UNTOUCHED_LOOKS_MAX)) {
+      breakLock(owners);
       continue;
     }
-    if (!told) say(`process ${owner} is setting up; waiting for it`);
-    told = true;
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    if (owners !== null && !told) {
+      say(`process ${owners.split(' ')[0]} is setting up; waiting for it`);
+      told = true;
+    }
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
     if (isDone()) return false;
   }
-  // Ctrl-C between two child processes must not leave the lock behind.
+  // Ctrl-C must not leave the lock behind.
   process.on('exit', () => {
-    if (readOrNull(lockFile) === String(process.pid)) rmSync(lockFile, { force: true });
+    const [owner] = readOrNull(lockFile)?.split(' ') ?? [];
+    if (owner === String(process.pid)) rmSync(lockFile, { force: true });
   });
   for (const [signal, code] of [
     ['SIGINT', 130],
     ['SIGTERM', 143],
   ]) {
-    process.on(signal, () => process.exit(code));
+    process.on(signal, () => {
+      // Nobody else may begin before what works for us has ended.
+      if (running === null) process.exit(code);
+      running.on('exit', () => process.exit(code));
+      running.kill(signal);
+    });
   }
   return true;
 }
@@ -224,8 +285,8 @@ async function setUp() {
   if (isReady(stamp)) return;
   rmSync(stampFile, { force: true });
   const begun = performance.now();
-  if (!isInstalled()) install();
-  compile();
+  if (!isInstalled()) await install();
+  await compile();
   mkdirSync(dirname(stampFile), { recursive: true });
   writeFileSync(stampFile, stamp);
   say(`ready after ${((performance.now() - begun) / 1000).toFixed(1)} s`);

@@ -18,11 +18,19 @@ const script = fileURLToPath(new URL('../../scripts/setup.mjs', import.meta.url)
 // A checkout of two files with an npm and a tsc that write down that they ran.
 const LOCK = { packages: { '': {}, 'node_modules/typescript': { version: '7.0.2' } } };
 const FAKE_TSC = `
-  const { appendFileSync, mkdirSync, writeFileSync, readFileSync } = require('node:fs');
+  const { appendFileSync, existsSync, mkdirSync, writeFileSync, readFileSync } = require('node:fs');
   appendFileSync('log', 'tsc ' + process.argv.slice(2).join(' ') + '\\n');
   console.log('compiler talk');
   if (readFileSync('src/a.ts', 'utf8').includes('broken')) process.exit(2);
-  setTimeout(() => { mkdirSync('dist', { recursive: true }); writeFileSync('dist/a.js', ''); }, 300);
+  const end = () => { mkdirSync('dist', { recursive: true }); writeFileSync('dist/a.js', ''); };
+  if (!existsSync('gate')) return end();
+  // As long as the test wants.
+  const look = setInterval(() => {
+    if (existsSync('gate')) return;
+    appendFileSync('log', 'tsc ended\\n');
+    clearInterval(look);
+    end();
+  }, 5);
 `;
 const FAKE_NPM = `
   const { appendFileSync, mkdirSync, copyFileSync, existsSync, writeFileSync } = require('node:fs');
@@ -52,28 +60,57 @@ beforeEach(() => {
 afterEach(() => rmSync(root, { recursive: true, force: true }));
 
 interface Outcome {
-  readonly code: number | null;
+  readonly code: number | NodeJS.Signals | null;
   readonly stdout: string;
   readonly stderr: string;
 }
 
-function setUp(): Promise<Outcome> {
-  return new Promise((resolve) => {
-    const child = spawn(process.execPath, [at('scripts/setup.mjs')], {
-      cwd: root,
-      env: { ...process.env, npm_execpath: at('tools/npm-cli.js'), NODE_ENV: 'production' },
-    });
-    let stdout = '';
-    let stderr = '';
-    child.stdout.on('data', (piece) => {
-      stdout += piece;
-    });
-    child.stderr.on('data', (piece) => {
-      stderr += piece;
-    });
-    child.on('close', (code) => resolve({ code, stdout, stderr }));
-  });
+interface Running {
+  readonly stderr: string;
+  readonly ended: Promise<Outcome>;
+  signal(signal: NodeJS.Signals): void;
 }
+
+function start(program = process.execPath, args = [at('scripts/setup.mjs')]): Running {
+  const child = spawn(program, args, {
+    cwd: root,
+    env: { ...process.env, npm_execpath: at('tools/npm-cli.js'), NODE_ENV: 'production' },
+  });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.on('data', (piece) => {
+    stdout += piece;
+  });
+  child.stderr.on('data', (piece) => {
+    stderr += piece;
+  });
+  const ended = new Promise<Outcome>((resolve) => {
+    child.on('close', (code, signal) => resolve({ code: code ?? signal, stdout, stderr }));
+  });
+  return {
+    get stderr() {
+      return stderr;
+    },
+    ended,
+    signal: (signal) => void child.kill(signal),
+  };
+}
+
+const setUp = (): Promise<Outcome> => start().ended;
+
+const PATIENCE = { timeout: 60_000 };
+
+/** A setup whose compiler works until `openGate`. */
+async function compiling(): Promise<Running> {
+  writeFileSync(at('gate'), '');
+  const setup = start();
+  await expect.poll(log, PATIENCE).toContain('tsc -b src topologies');
+  // Its own id and that of the compiler.
+  await expect.poll(() => readFileSync(at('.cache/setup.lock'), 'utf8'), PATIENCE).toMatch(/ /);
+  return setup;
+}
+
+const openGate = (): void => rmSync(at('gate'));
 
 describe('setup', () => {
   test('installs and compiles on a fresh clone and says nothing on stdout', async () => {
@@ -112,7 +149,47 @@ describe('setup', () => {
     const [one, two] = await Promise.all([setUp(), setUp()]);
     expect([one.code, two.code]).toEqual([0, 0]);
     expect(log()).toHaveLength(2);
-    expect(one.stderr + two.stderr).toContain('waiting for it');
+  });
+
+  test('waits for one that is at work, and finds everything done', async () => {
+    const first = await compiling();
+    const second = start();
+    await expect.poll(() => second.stderr, PATIENCE).toContain('waiting for it');
+    openGate();
+    expect((await first.ended).code).toBe(0);
+    expect((await second.ended).code).toBe(0);
+    expect(log().map((entry) => entry.split(' ')[0])).toEqual(['npm', 'tsc', 'tsc']);
+  });
+
+  test('waits for a compiler that outlives its setup before it compiles itself', async () => {
+    const killed = await compiling();
+    killed.signal('SIGKILL');
+    const next = start();
+    await expect.poll(() => next.stderr, PATIENCE).toContain('waiting for it');
+    openGate();
+    expect((await killed.ended).code).toBe('SIGKILL');
+    expect((await next.ended).code).toBe(0);
+    expect(log().slice(1)).toEqual(['tsc -b src topologies', 'tsc ended', 'tsc -b src topologies']);
+  });
+
+  test('ends its compiler when it is told to end, and leaves no lock', async () => {
+    const stopped = await compiling();
+    stopped.signal('SIGTERM');
+    // The output is closed when the last process that holds it has ended.
+    expect((await stopped.ended).code).toBe(143);
+    expect(log()).not.toContain('tsc ended');
+    expect(existsSync(at('.cache/setup.lock'))).toBe(false);
+    openGate();
+    expect((await setUp()).code).toBe(0);
+  });
+
+  test('is not held up by a lock whose owner had the process id that it has now', async () => {
+    mkdirSync(at('.cache'));
+    const { code } = await start('sh', [
+      '-c',
+      `echo $$ > .cache/setup.lock; exec '${process.execPath}' scripts/setup.mjs`,
+    ]).ended;
+    expect(code).toBe(0);
   });
 
   test('takes over the lock of a process that is gone', async () => {
