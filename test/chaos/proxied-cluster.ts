@@ -2,7 +2,7 @@
  * Three real brokers whose clients reach them through proxies. Brokers tell clients the proxies'
  * addresses; among themselves they talk past them, and so do those who look on.
  */
-import { freePorts } from '../integration/real/java-process.ts';
+import { freePorts } from '../free-ports.ts';
 import type { KafkaVersion } from '../integration/real/kafka.ts';
 import { type RealCluster, startKafkaCluster } from '../integration/real/kafka-cluster.ts';
 import { ChaosProxy, type Injected } from './proxy.ts';

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
 import { until } from '../exactness/count-run.ts';
-import { freePorts } from '../integration/real/java-process.ts';
+import { freePorts } from '../free-ports.ts';
 import { FrameReader, requestHead } from './frames.ts';
 import { ChaosProxy, type Injected } from './proxy.ts';
 import { everyNth, onOrdinal, type ProxyFault, type ProxyPlan } from './proxy-faults.ts';

@@ -1,8 +1,9 @@
 /** Apicurio Registry for tests: a schema registry that speaks Confluent's interface, in memory. */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { freePorts } from '../../free-ports.ts';
 import { cached, runCommand } from './cache.ts';
-import { freePorts, startJava, untilReady } from './java-process.ts';
+import { startJava, untilReady } from './java-process.ts';
 
 /** The newest on Maven Central that runs on Java 17. */
 const VERSION = '3.0.9';

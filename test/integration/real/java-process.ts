@@ -4,7 +4,6 @@
  * kills the server.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { createServer } from 'node:net';
 import { createInterface } from 'node:readline';
 
 export interface JavaProcess {
@@ -76,27 +75,6 @@ export function guardOf(pid: number): ChildProcess {
   guard.on('error', () => {});
   guard.unref();
   return guard;
-}
-
-/** Ports nobody listens on now, all different. */
-export async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from(
-      { length: count },
-      () =>
-        new Promise<{ port: number; close(): Promise<void> }>((resolve, reject) => {
-          const server = createServer();
-          server.on('error', reject);
-          server.listen(0, '127.0.0.1', () => {
-            const address = server.address();
-            const port = typeof address === 'object' && address !== null ? address.port : 0;
-            resolve({ port, close: () => new Promise((done) => server.close(() => done())) });
-          });
-        }),
-    ),
-  );
-  await Promise.all(servers.map((server) => server.close()));
-  return servers.map((server) => server.port);
 }
 
 /** Tries `attempt` until it succeeds; fails at once when the process has ended. */

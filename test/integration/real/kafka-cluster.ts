@@ -11,8 +11,9 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Admin, Kafka, logLevel, type PartitionMetadata } from 'kafkajs';
+import { freePorts } from '../../free-ports.ts';
 import { freeze, thaw } from './freeze.ts';
-import { freePorts, type JavaProcess, untilReady } from './java-process.ts';
+import { type JavaProcess, untilReady } from './java-process.ts';
 import {
   answers,
   formatStorage,

@@ -4,8 +4,9 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { Kafka, logLevel } from 'kafkajs';
+import { freePorts } from '../../free-ports.ts';
 import { cached, runCommand } from './cache.ts';
-import { freePorts, type JavaProcess, startJava, untilReady } from './java-process.ts';
+import { type JavaProcess, startJava, untilReady } from './java-process.ts';
 
 /** The oldest one supported, the last one with transactions v1, and the newest. */
 export type KafkaVersion = '3.3.2' | '3.9.1' | '4.3.1';

@@ -5,8 +5,8 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePorts } from '../../free-ports.ts';
 import { Authority, type Identity } from './certificates.ts';
-import { freePorts } from './java-process.ts';
 import { type KafkaVersion, type ListenerOptions, type RealKafka, startKafka } from './kafka.ts';
 
 export const USER = 'alice';

@@ -1,5 +1,4 @@
 /** Brokers that are dead or come back at other addresses, under an application that runs over TCP. */
-import { createServer } from 'node:net';
 import type { KafkaConfig } from 'kafkajs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Broker } from '../../../src/broker/broker.ts';
@@ -9,16 +8,14 @@ import { systemPorts } from '../../../src/ports.ts';
 import { type Application, run } from '../../../src/run.ts';
 import { Client } from '../../broker/client.ts';
 import { counting } from '../../exactness/lab.ts';
+import { freePorts } from '../../free-ports.ts';
 
 const HOST = '127.0.0.1';
 const WAIT = { timeout: 30_000 };
 
 /** An address where nothing listens. */
 async function deadAddress(): Promise<string> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, HOST, resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
+  const [port] = await freePorts(1);
   return `${HOST}:${port}`;
 }
 

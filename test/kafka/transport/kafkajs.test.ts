@@ -15,6 +15,7 @@ import {
 } from '../../../src/kafka/transport/transport.ts';
 import { type Ports, systemPorts } from '../../../src/ports.ts';
 import { silentLog } from '../../../src/telemetry/log.ts';
+import { freePorts } from '../../free-ports.ts';
 
 const HOST = '127.0.0.1';
 const METADATA_VERSION = 9;
@@ -68,13 +69,11 @@ class Door {
     });
   }
 
-  start(): Promise<number> {
-    return new Promise((resolve) => {
-      this.#server.listen(0, HOST, () => {
-        const address = this.#server.address();
-        resolve(typeof address === 'object' && address !== null ? address.port : 0);
-      });
-    });
+  /** On a port that nobody else gets when the door has stopped. */
+  async start(): Promise<number> {
+    const [port] = (await freePorts(1)) as [number];
+    await new Promise<void>((resolve) => this.#server.listen(port, HOST, resolve));
+    return port;
   }
 
   stop(): void {
@@ -204,9 +203,7 @@ describe('the kafkajs transport', () => {
   });
 
   it('goes on to the next bootstrap address', async () => {
-    const gone = new Door(0);
-    const dead = await gone.start();
-    gone.stop();
+    const [dead] = (await freePorts(1)) as [number];
     expect(await nodesOf(transportTo(dead, port))).toEqual([0]);
   });
 
