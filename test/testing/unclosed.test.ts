@@ -1,8 +1,9 @@
 /** A driver that is not closed does not pass for one whose test was replayed. */
 import { execFile } from 'node:child_process';
-import { expect, test, vi } from 'vitest';
+import { beforeAll, expect, test, vi } from 'vitest';
 import { string, to, topology } from '../../src/index.ts';
 import { TestDriver } from '../../src/testing/test-driver.ts';
+import { build } from '../topologies/billing/launched.ts';
 
 const texts = { key: string(), value: string() };
 
@@ -34,6 +35,8 @@ function program(then: string, options = ''): Promise<{ code: number; text: stri
     });
   });
 }
+
+beforeAll(build);
 
 test('a program that ends with a driver that was not closed says so and fails', async () => {
   const { code, text } = await program("input.pipe('k', 'v');");

@@ -6,16 +6,19 @@ import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import fc from 'fast-check';
-import { expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import { describe, long, string } from '../../src/index.ts';
 import { checkLaws } from '../../src/laws/check-laws.ts';
 import { crashTest } from '../../src/simulation/crash-test.ts';
 import { TestDriver } from '../../src/testing/test-driver.ts';
 import { wordCount } from '../../topologies/1-word-count/topology.ts';
+import { build } from './billing/launched.ts';
 
 const PROGRAM = fileURLToPath(
   new URL('../../dist/topologies/1-word-count/main.js', import.meta.url),
 );
+
+beforeAll(build);
 
 test('the program counts the words of its arguments', async () => {
   const { stdout } = await promisify(execFile)(process.execPath, [

@@ -24,7 +24,7 @@ const KEEP_OLD_EVENTS = [{ name: 'retention.ms', value: '-1' }];
 
 const SEND_RECORDS_MAX = 2_000;
 const API_VERSIONS = { apiKey: 18, version: 0 };
-const REACH_TIMEOUT_MS = 3_000;
+const REACH_TIMEOUT_MS = 10_000;
 const LED_TIMEOUT_MS = 30_000;
 /** Longer than the session of a billing process. */
 const GROUP_TIMEOUT_MS = 15_000;

@@ -59,6 +59,8 @@ process.on('message', (message: FreezeRequest) => {
 // The launcher was killed: nobody else would end this process. It may die at any instruction.
 const launcherGone = (): void => process.exit(1);
 process.on('disconnect', launcherGone);
+// It may have been killed before, while this was being loaded: then there is no such event any more.
+if (process.connected === false) launcherGone();
 
 function disconnect(): void {
   process.removeListener('disconnect', launcherGone);

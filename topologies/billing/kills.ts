@@ -25,8 +25,9 @@ export interface ReleaseOptions {
   readonly check: () => void;
 }
 
-const RUNNING_TIMEOUT_MS = 60_000;
-const FROZEN_TIMEOUT_MS = 60_000;
+/** Of machines on which a process takes half a minute to start. */
+const RUNNING_TIMEOUT_MS = 180_000;
+const FROZEN_TIMEOUT_MS = 180_000;
 const POLL_MS = 20;
 /** Records written at once, and at most those among which a victim is frozen. */
 const CHUNK_RECORDS = 20_000;
@@ -104,14 +105,20 @@ function pickVictim(part: readonly InputRecord[], options: ReleaseOptions): Vict
   return victim;
 }
 
-/** Waits until every instance that can have tasks runs all of them. */
+/**
+ * Waits until every instance that can have tasks runs all of them, and has its share: one that has just
+ * joined runs, without a task, while another one still works on what it is about to give away. Picked
+ * then, the other one would wait for records that go elsewhere.
+ */
 export async function allRunning(options: ReleaseOptions): Promise<void> {
   const deadline = Date.now() + RUNNING_TIMEOUT_MS;
   for (;;) {
     options.check();
     const owned = options.processes.flatMap(({ partitions }) => partitions);
     const complete = new Set(owned).size === owned.length && owned.length === PARTITIONS;
-    if (complete && options.processes.every(({ isRunning }) => isRunning)) return;
+    const shares = options.processes.map(({ partitions }) => partitions.length);
+    const isShared = Math.max(...shares) - Math.min(...shares) <= 1;
+    if (complete && isShared && options.processes.every(({ isRunning }) => isRunning)) return;
     if (Date.now() > deadline) throw new Error('the instances did not share the work in time');
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }

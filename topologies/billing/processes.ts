@@ -121,10 +121,17 @@ export class BillingProcess {
     await this.kill();
   }
 
-  /** SIGTERM; resolves with the exit code. */
+  /**
+   * SIGTERM; resolves with the exit code. A process that has just started does not listen yet and
+   * would die of the signal: it is waited for until it says something, which it does when it listens.
+   */
   async stop(): Promise<number | null> {
     this.#ending = true;
-    this.#child?.kill('SIGTERM');
+    const child = this.#child;
+    if (this.#state === 'starting') {
+      await Promise.race([this.#hear(({ kind }) => kind === 'state'), this.#exit]);
+    }
+    child?.kill('SIGTERM');
     return await this.#exit;
   }
 

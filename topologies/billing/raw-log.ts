@@ -26,7 +26,7 @@ const TRIES = 100;
 
 /** Reads every partition of a topic up to the end that it has at the time. `broker`: one or several. */
 export async function readTopic(broker: string, topic: string): Promise<RawPartition[]> {
-  const leaders = await leadersOf(broker, topic);
+  const leaders = await tried(() => leadersOf(broker, topic));
   return Promise.all(leaders.map((_, partition) => readPartition(broker, topic, partition)));
 }
 
@@ -35,10 +35,17 @@ async function readPartition(
   topic: string,
   partition: number,
 ): Promise<RawPartition> {
+  return tried(async () => {
+    const leader = (await leadersOf(broker, topic))[partition]!;
+    return scan(leader, topic, partition);
+  });
+}
+
+/** A broker may be away, or have heard nothing of a topic yet. */
+async function tried<T>(attemptOnce: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      const leader = (await leadersOf(broker, topic))[partition]!;
-      return await scan(leader, topic, partition);
+      return await attemptOnce();
     } catch (error) {
       if (attempt === TRIES) throw error;
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));

@@ -29,7 +29,7 @@ import { writeInvoices } from './write-jsonl.ts';
 
 const POLL_MS = 50;
 const DRAIN_STALL_MS = 90_000;
-const STOP_ORDER_MS = 15_000;
+const STOP_ORDER_MS = 120_000;
 const END_MS = 2_000;
 const INTERRUPT_MS = 3_000;
 const CLOSE_MS = 10_000;

@@ -7,7 +7,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { build, endAll, launchBilling, survivors } from './launched.ts';
 
 const HOUR = 3_600_000;
-const RUN_MS = 60_000;
+/** Of a busy machine: a run is over in seconds. */
+const RUN_MS = 300_000;
 
 let folder: string;
 beforeAll(() => {
@@ -71,7 +72,7 @@ describe('the command line', () => {
 
   it('says that what listens at the address is no broker, or does not answer', async () => {
     const answers = { foreign: 'HTTP/1.1 400 Bad Request\r\n\r\n', mute: '' };
-    const says = { foreign: /does not speak the Kafka protocol/, mute: /no answer within 3 s/ };
+    const says = { foreign: /does not speak the Kafka protocol/, mute: /no answer within 10 s/ };
     for (const kind of ['foreign', 'mute'] as const) {
       const server = createServer((socket) => socket.write(answers[kind]));
       await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -213,7 +214,7 @@ describe('Ctrl-C', () => {
       const run = launchBilling(['--events', '200000', '--instances', '1']);
       await run.said(/instances? bill/, RUN_MS);
       run.signal('SIGKILL');
-      await expect.poll(() => survivors(run), { timeout: 5_000 }).toEqual([]);
+      await expect.poll(() => survivors(run), { timeout: RUN_MS }).toEqual([]);
       expect(await run.ended()).toBe('SIGKILL');
     },
     RUN_MS,
@@ -226,8 +227,8 @@ describe('Ctrl-C', () => {
       writeFileSync(input, '\n\n');
       const run = launchBilling(['--input', input, '--kills', '0', '--instances', '1', '--keep']);
       await run.said(/stays up until Ctrl-C/, RUN_MS);
+      await run.said(/Exact/, RUN_MS);
       expect(run.stdout).toMatch(/\| events +\| +0 \|/);
-      expect(run.stdout).toMatch(/Exact/);
       run.signal('SIGINT');
       expect(await run.ended(), run.stderr).toBe(0);
       expect(survivors(run)).toEqual([]);
