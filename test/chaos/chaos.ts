@@ -16,6 +16,7 @@ interface Given {
   readonly kafka: KafkaVersion;
   readonly rate: number;
   readonly broken?: string;
+  readonly everyFault: boolean;
   readonly keep: boolean;
   readonly json: boolean;
 }
@@ -50,6 +51,11 @@ function parse(args: readonly string[]): Given {
         ...BREAKS,
       ]),
     )
+    .option(
+      '--every-fault',
+      'go on, for ten more minutes at most, until every kind of fault has struck',
+      false,
+    )
     .option('--keep', 'keep logs and data of an exact run, too', false)
     .option('--json', 'print one last line of JSON instead of the table', false)
     .allowExcessArguments(false)
@@ -64,6 +70,7 @@ async function main(given: Given): Promise<number> {
     kafka: given.kafka,
     recordsPerMinute: given.rate,
     broken: given.broken ?? null,
+    everyFault: given.everyFault,
     keep: given.keep,
     say,
   });

@@ -6,13 +6,16 @@ import { INPUT, PARTITIONS } from './topology.ts';
 export interface FeedOptions {
   readonly brokers: readonly string[];
   readonly random: SeededRandom;
-  readonly records: number;
-  /** In which they are written. */
-  readonly durationMs: number;
+  readonly recordsPerMinute: number;
   readonly accountsPerPartition: number;
 }
 
 const TICK_MS = 50;
+/**
+ * Longer than any broker is slow: a request that was given up and comes late would be in the log after
+ * everything that is known to be there. A broker that dies closes its connections.
+ */
+const REQUEST_MS_MOST = 120_000;
 const RECORDS_MOST = 5_000;
 const AMOUNT_MOST = 1_000;
 
@@ -20,9 +23,12 @@ export class Feed {
   readonly #options: FeedOptions;
   readonly #producer: Producer;
   #running: Promise<void> = Promise.resolve();
+  #isFinished = false;
   #isStopped = false;
   /** Records that the brokers have acknowledged. */
   written = 0;
+  /** Where they end in each partition. */
+  readonly ends = new Array<number>(PARTITIONS).fill(0);
 
   constructor(options: FeedOptions) {
     this.#options = options;
@@ -30,7 +36,7 @@ export class Feed {
       clientId: 'chaos-feed',
       brokers: [...options.brokers],
       logLevel: logLevel.NOTHING,
-      requestTimeout: 5_000,
+      requestTimeout: REQUEST_MS_MOST,
       retry: { initialRetryTime: 50, maxRetryTime: 300, retries: 100 },
     }).producer();
   }
@@ -40,9 +46,10 @@ export class Feed {
     this.#running = this.#run();
   }
 
-  /** Resolves when all is written, or after `stop`. */
-  ended(): Promise<void> {
-    return this.#running;
+  /** Writes no more; resolves when what is under way was acknowledged. */
+  async finish(): Promise<void> {
+    this.#isFinished = true;
+    await this.#running;
   }
 
   async stop(): Promise<void> {
@@ -52,11 +59,11 @@ export class Feed {
   }
 
   async #run(): Promise<void> {
-    const { records, durationMs } = this.#options;
+    const { recordsPerMinute } = this.#options;
     const began = performance.now();
-    while (this.written < records && !this.#isStopped) {
-      const due = Math.ceil((records * (performance.now() - began)) / durationMs);
-      const count = Math.min(due, records, this.written + RECORDS_MOST) - this.written;
+    while (!this.#isFinished && !this.#isStopped) {
+      const due = Math.ceil((recordsPerMinute * (performance.now() - began)) / 60_000);
+      const count = Math.min(due - this.written, RECORDS_MOST);
       if (count > 0) await this.#write(count);
       await new Promise((resolve) => setTimeout(resolve, TICK_MS));
     }
@@ -71,8 +78,12 @@ export class Feed {
       return { partition, key: null, value: `${account} ${random.below(AMOUNT_MOST)}` };
     });
     try {
-      await this.#producer.send({ topic: INPUT, acks: -1, messages });
+      const answers = await this.#producer.send({ topic: INPUT, acks: -1, messages });
       this.written += count;
+      for (const { partition, baseOffset } of answers) {
+        const records = messages.filter((message) => message.partition === partition).length;
+        this.ends[partition] = Number(baseOffset) + records;
+      }
     } catch (error) {
       // Some of them may be there, and will be there twice: they are other records then.
       if (this.#isStopped) return;

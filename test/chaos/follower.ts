@@ -11,7 +11,7 @@ export interface FollowerOptions extends SettledListener {
   readonly brokers: readonly string[];
   readonly topic: string;
   readonly partition: number;
-  /** Hears that another answer was read to its end. */
+  /** Hears that the log was read, or passed, some way further. */
   readonly advanced?: (log: SettledLog) => void;
   /** Hears of records that were deleted before they could be read. */
   readonly skipped?: (from: number, to: number) => void;
@@ -96,6 +96,8 @@ export class Follower {
     if (fetched.errorCode === OFFSET_OUT_OF_RANGE && Number(fetched.start) > from) {
       this.#options.skipped?.(from, Number(fetched.start));
       this.log.skipTo(Number(fetched.start));
+      // Nothing may come after it, and everything below it has its fate.
+      this.#options.advanced?.(this.log);
       return;
     }
     // Also out of range, for some moments: a new leader that does not yet know how far it may serve.

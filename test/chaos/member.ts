@@ -103,7 +103,8 @@ export class Member {
     });
     child.on('error', () => {});
     this.#exited = new Promise((resolve) => {
-      child.on('exit', (code, signal) => {
+      // Not `exit`: what it said last must have been heard.
+      child.on('close', (code, signal) => {
         guard.kill('SIGKILL');
         this.#condition = 'down';
         if (this.#asked === 'nothing') {

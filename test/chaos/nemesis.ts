@@ -7,6 +7,7 @@
  * I2. `run` returns with every process up, every broker up and the network whole.
  */
 import type { SeededRandom } from '../../src/simulation/seeded-random.ts';
+import type { RealNode } from '../integration/real/kafka-cluster.ts';
 import type { Member } from './member.ts';
 import { CALM, Sky, type Weather } from './network-chaos.ts';
 import type { ProxiedCluster } from './proxied-cluster.ts';
@@ -27,8 +28,11 @@ export interface NemesisOptions {
 /** Two for each partition: the one that reads the input and the one that keeps the accounts. */
 const TASKS = 2 * PARTITIONS;
 const STORM_MS = 26_000;
+/** On a slow machine there is less of everything in the same time. */
+const MORE_MS_MOST = 600_000;
 /** What a broker needs to be away for a while, to start and to come into sync. */
 const BROKER_MS = 10_000;
+const BROKER_STARTS_MOST = 3;
 const SETTLE_MS_MOST = 30_000;
 /** A member that has just joined is given its tasks in a generation that comes soon. */
 const REST_MS = 1_500;
@@ -53,10 +57,14 @@ export class Nemesis {
     this.#isStopped = true;
   }
 
-  /** Storms and probes for a time. */
-  async run(durationMs: number): Promise<void> {
+  /** Storms and probes for a time, and for some more while `isComplete` does not hold. */
+  async run(durationMs: number, isComplete: () => boolean): Promise<void> {
     const end = performance.now() + durationMs;
-    const left = (): number => (this.#isStopped ? 0 : end - performance.now());
+    const left = (): number => {
+      const now = performance.now();
+      if (this.#isStopped || (now >= end && isComplete())) return 0;
+      return (now < end ? end : end + MORE_MS_MOST) - now;
+    };
     while (left() > 0) {
       await this.#storm(Math.min(STORM_MS, left()));
       if (left() > 0 && (await this.#settled())) await this.#probeKill();
@@ -152,8 +160,21 @@ export class Nemesis {
     timeline.tell('broker kill', { node: node.id });
     await node.kill();
     await this.#sleep(random.between(1_000, 5_000));
-    await node.restart();
+    await this.#startAgain(node);
     timeline.tell('broker up', { node: node.id });
+  }
+
+  /** A machine on which everything else starts at the same time may need longer than one try. */
+  async #startAgain(node: RealNode): Promise<void> {
+    for (let left = BROKER_STARTS_MOST; ; left -= 1) {
+      try {
+        await node.restart();
+        return;
+      } catch (error) {
+        if (left === 1 || this.#isStopped) throw error;
+        this.#options.timeline.tell('broker not up', { node: node.id, error });
+      }
+    }
   }
 
   /** As any supervisor would. */

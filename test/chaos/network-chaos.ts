@@ -38,6 +38,10 @@ const AIMED: readonly { readonly apiKey: number; readonly every: number }[] = [
   { apiKey: 0, every: 5 },
 ];
 
+export const AIMED_APIS: readonly string[] = AIMED.map(
+  ({ apiKey }) => STRUCK_APIS.get(apiKey)!.name,
+);
+
 export interface Weather {
   readonly name: string;
   readonly plan: ProxyPlan;

@@ -62,6 +62,10 @@ export async function startProxiedCluster({
     settings: {
       'leader.imbalance.check.interval.seconds': '1',
       'leader.imbalance.per.broker.percentage': '0',
+      // A node that only comes late, on a machine that stood still, stays where it is: a partition
+      // that has no leader for a moment may keep a transaction open for ever (KAFKA-20734).
+      'broker.session.timeout.ms': '9000',
+      'replica.lag.time.max.ms': '30000',
     },
     nodeSettings: ({ id, port, controllerPort }) => ({
       listeners: [

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { SeededRandom } from '../../src/simulation/seeded-random.ts';
 import type { KafkaVersion } from '../integration/real/kafka.ts';
 import { Audit, type Violation } from './audit.ts';
+import { missingOf, type Struck } from './coverage.ts';
 import { Feed } from './feed.ts';
 import { Nemesis } from './nemesis.ts';
 import { STRUCK_APIS } from './network-chaos.ts';
@@ -27,12 +28,14 @@ export interface ChaosOptions {
   readonly broken: string | null;
   /** Whether logs and data of an exact run stay, too. */
   readonly keep: boolean;
+  /** Whether it goes on, for some minutes, until every kind of fault has struck. */
+  readonly everyFault: boolean;
   readonly say: (text: string) => void;
 }
 
 const SESSION_TIMEOUT_MS = 3_000;
 const ACCOUNTS_PER_PARTITION = 100;
-const STALL_MS_MOST = 90_000;
+const STALL_MS_MOST = 300_000;
 const CLOSE_MS_MOST = 3_000;
 const SAY_MS = 5_000;
 const POLL_MS = 100;
@@ -86,7 +89,6 @@ export class ChaosRun {
 
   async #execute(): Promise<ChaosReport> {
     const { minutes, seed, kafka, say } = this.#options;
-    const durationMs = minutes * 60_000;
     say(`seed ${seed}, Kafka ${kafka}, ${minutes} minutes; logs in ${this.folder}`);
     const cluster = await this.#startCluster();
     const topics = new Topics(cluster.direct);
@@ -99,8 +101,7 @@ export class ChaosRun {
     const feed = new Feed({
       brokers: cluster.direct,
       random: random.fork('feed'),
-      records: Math.round(minutes * this.#options.recordsPerMinute),
-      durationMs,
+      recordsPerMinute: this.#options.recordsPerMinute,
       accountsPerPartition: ACCOUNTS_PER_PARTITION,
     });
     await feed.start();
@@ -203,7 +204,9 @@ export class ChaosRun {
     });
     const telling = setInterval(() => this.#options.say(this.#progress()), SAY_MS);
     try {
-      await this.#nemesis.run(this.#options.minutes * 60_000);
+      const { minutes, everyFault } = this.#options;
+      const isComplete = () => !everyFault || missingOf(this.#struck(cluster)).length === 0;
+      await this.#nemesis.run(minutes * 60_000, isComplete);
     } finally {
       clearInterval(telling);
     }
@@ -220,7 +223,7 @@ export class ChaosRun {
     );
   }
 
-  /** Waits until all input is emitted; fails when nothing moves for long. */
+  /** Ends the input and waits until all of it is emitted; fails when nothing moves for long. */
   async #drain(feed: Feed, witness: Witness, team: Team): Promise<number> {
     const began = performance.now();
     this.#timeline.tell('drain');
@@ -228,13 +231,13 @@ export class ChaosRun {
     let movedAt = began;
     let isFed = false;
     if (this.#isBroken) await feed.stop();
-    void feed.ended().then(() => {
+    void feed.finish().then(() => {
       isFed = true;
     });
     while (!this.#isBroken && this.#problems.length === 0) {
       this.#check();
       team.start();
-      if (isFed && witness.isInputRead && this.#audit.awaited === 0) break;
+      if (isFed && witness.isInputRead(feed.ends) && this.#audit.awaited === 0) break;
       const moved = this.#audit.inputs + this.#audit.emissions;
       if (moved !== last) movedAt = performance.now();
       last = moved;
@@ -249,36 +252,42 @@ export class ChaosRun {
     return Math.round(performance.now() - began);
   }
 
-  #report(
-    { proxies }: ProxiedCluster,
-    { rebalances }: Team,
-    times: { readonly drainMs: number; readonly elapsedMs: number },
-  ): ChaosReport {
+  #struck({ proxies }: ProxiedCluster): Struck {
     const count = (what: string): number => this.#timeline.count(what);
     const lostAnswers: Record<string, number> = {};
     for (const [apiKey, lost] of proxies.flatMap(({ counts }) => [...counts.lostAnswers])) {
       const name = STRUCK_APIS.get(apiKey)?.name ?? 'other';
       lostAnswers[name] = (lostAnswers[name] ?? 0) + lost;
     }
-    const sumOf = (pick: (proxy: (typeof proxies)[number]) => number): number =>
-      proxies.reduce((sum, proxy) => sum + pick(proxy), 0);
+    return {
+      rolledBack: this.#audit.rolledBack,
+      kills: count('kill') + count('probe kill'),
+      zombies: count('zombie'),
+      restarts: count('term') + count('probe term'),
+      brokerKills: count('broker kill'),
+      connectionsCut: proxies.reduce((sum, { counts }) => sum + counts.cut + counts.expired, 0),
+      lostAnswers,
+    };
+  }
+
+  #report(
+    cluster: ProxiedCluster,
+    { rebalances }: Team,
+    times: { readonly drainMs: number; readonly elapsedMs: number },
+  ): ChaosReport {
+    const count = (what: string): number => this.#timeline.count(what);
     const violations = this.#audit.counts();
-    const { inputs, emissions, unseen, rolledBack } = this.#audit;
+    const { inputs, emissions, unseen } = this.#audit;
     this.#isExact = !this.#isBroken && this.#problems.length === 0 && inputs === emissions;
     return {
       seed: this.#options.seed,
       kafka: this.#options.kafka,
       minutes: this.#options.minutes,
       records: inputs,
-      ...{ emissions, unseen, rolledBack },
-      kills: count('kill') + count('probe kill'),
-      zombies: count('zombie'),
-      restarts: count('term') + count('probe term'),
-      brokerKills: count('broker kill'),
-      connections: sumOf(({ counts }) => counts.connections),
-      connectionsCut: sumOf(({ counts }) => counts.cut + counts.expired),
+      ...{ emissions, unseen },
+      ...this.#struck(cluster),
+      connections: cluster.proxies.reduce((sum, { counts }) => sum + counts.connections, 0),
       networkFaults: this.#faults,
-      lostAnswers,
       rebalances,
       ...{ fenced: count('fenced'), failedStarts: count('could not start') },
       ...violations,

@@ -49,6 +49,16 @@ test('a batch that was read before is passed over', () => {
   expect(told).toEqual(['committed 0', 'committed 1']);
 });
 
+test('what is open when its marker was deleted unread is nobody else’s', () => {
+  const { told, log } = follow();
+  log.take(batch([0, 1], 7));
+  log.skipTo(4);
+  expect([told, log.open, log.settledEnd]).toEqual([[], 0, 4]);
+  log.take(batch([4], 7));
+  log.take(batch([5], 7, 'abort'));
+  expect(told).toEqual(['aborted 4']);
+});
+
 test('what was deleted unread is left out, and the rest of its transaction is told', () => {
   const { told, log } = follow();
   log.skipTo(4);

@@ -55,8 +55,13 @@ export class SettledLog {
     }
   }
 
-  /** What is below `start` was deleted before it was read. */
+  /**
+   * What is below `start` was deleted before it was read, perhaps the marker of what is open with it:
+   * the fate of that is not known, and it must not be given to the producer's next transaction.
+   */
   skipTo(start: number): void {
-    this.position = Math.max(this.position, start);
+    if (start <= this.position) return;
+    this.position = start;
+    this.#open.clear();
   }
 }

@@ -1,14 +1,17 @@
 /** The topics of a chaos run and what its group has committed; kafkajs asks, past the proxies. */
 import { type Admin, Kafka, logLevel } from 'kafkajs';
+import { RawConnection } from '../../topologies/billing/raw-connection.ts';
 import { APPLICATION_ID, INPUT, OUTPUT, PARTITIONS } from './topology.ts';
 
-const LED_MS_MOST = 30_000;
+const LED_MS_MOST = 120_000;
 const POLL_MS = 100;
 
 export class Topics {
+  readonly #brokers: readonly string[];
   readonly #admin: Admin;
 
   constructor(brokers: readonly string[]) {
+    this.#brokers = brokers;
     this.#admin = new Kafka({
       clientId: 'chaos-topics',
       brokers: [...brokers],
@@ -17,6 +20,7 @@ export class Topics {
     }).admin();
   }
 
+  /** Resolves when every broker knows them: a process asks any, and ends when it hears of none. */
   async create(): Promise<void> {
     await this.#admin.connect();
     await this.#admin.createTopics({
@@ -43,16 +47,37 @@ export class Topics {
     return committed;
   }
 
+  /** Where the log of each partition ends, also right after it got another leader (KIP-207). */
+  async ends(topic: string): Promise<number[]> {
+    const ends = new Array<number>(PARTITIONS).fill(0);
+    for (const { partition, high } of await this.#admin.fetchTopicOffsets(topic)) {
+      ends[partition] = Number(high);
+    }
+    return ends;
+  }
+
   async close(): Promise<void> {
     await this.#admin.disconnect();
   }
 
   async #areLed(): Promise<boolean> {
     try {
-      const { topics } = await this.#admin.fetchTopicMetadata({ topics: [INPUT, OUTPUT] });
-      return topics.every(({ partitions }) => partitions.every(({ leader }) => leader >= 0));
+      const known = await Promise.all(
+        this.#brokers.flatMap((broker) => [INPUT, OUTPUT].map((topic) => leaders(broker, topic))),
+      );
+      return known.flat().every((leader) => leader !== '');
     } catch {
       return false;
     }
+  }
+}
+
+/** As this broker knows them; rejects while it does not know the topic. */
+async function leaders(broker: string, topic: string): Promise<string[]> {
+  const connection = await RawConnection.to(broker);
+  try {
+    return await connection.leaders(topic);
+  } finally {
+    connection.close();
   }
 }

@@ -16,8 +16,8 @@ export interface WitnessOptions {
 }
 
 const POLL_MS = 200;
-/** Longer than an abandoned transaction lives. */
-const ENDED_MS_MOST = 30_000;
+/** Much longer than an abandoned transaction lives. */
+const ENDED_MS_MOST = 180_000;
 
 export class Witness {
   readonly #options: WitnessOptions;
@@ -56,9 +56,11 @@ export class Witness {
     }));
   }
 
-  /** All input that is in the log was read. */
-  get isInputRead(): boolean {
-    return this.#inputs.every(({ log, end }) => log.position >= end);
+  /** Everything below these offsets was read, and all that was seen behind them. */
+  isInputRead(ends: readonly number[]): boolean {
+    return this.#inputs.every(
+      ({ log, end, partition }) => log.position >= Math.max(end, ends[partition]!),
+    );
   }
 
   /** What cannot be asked while it changes: changelogs, committed offsets, open transactions. */
@@ -68,7 +70,7 @@ export class Witness {
       committed: ({ key, value }) => this.#rows.set(String(key), String(value)),
       aborted: () => {},
     }));
-    const problems = await this.#untilEnded();
+    const problems = await this.#untilEnded(topics);
     audit.finish();
     audit.changelog(this.#rows);
     return [...problems, ...(await this.#offsets(topics))];
@@ -100,13 +102,18 @@ export class Witness {
   }
 
   /** Everything is read to its end, and every transaction has ended. */
-  async #untilEnded(): Promise<string[]> {
+  async #untilEnded(topics: Topics): Promise<string[]> {
     const deadline = performance.now() + ENDED_MS_MOST;
+    const ends = new Map<string, number[]>();
+    for (const topic of new Set(this.#all().map((each) => each.topic))) {
+      ends.set(topic, await topics.ends(topic));
+    }
     for (;;) {
-      const open = this.#all().filter(
-        ({ log, end, stableEnd, isRead }) =>
-          !isRead || log.open > 0 || stableEnd < end || log.position < end,
-      );
+      const open = this.#all().filter(({ topic, partition, log, end, stableEnd, isRead }) => {
+        // What a new leader says of itself may be less than what it has.
+        const last = Math.max(end, ends.get(topic)![partition]!);
+        return !isRead || log.open > 0 || stableEnd < last || log.position < last;
+      });
       if (open.length === 0) return [];
       if (performance.now() > deadline) {
         return open.map(
@@ -119,7 +126,17 @@ export class Witness {
     }
   }
 
+  /** Asked until they are right: their markers are written beside those of the logs, perhaps later. */
   async #offsets(topics: Topics): Promise<string[]> {
+    const deadline = performance.now() + ENDED_MS_MOST;
+    for (;;) {
+      const problems = await this.#wrongOffsets(topics);
+      if (problems.length === 0 || performance.now() > deadline) return problems;
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    }
+  }
+
+  async #wrongOffsets(topics: Topics): Promise<string[]> {
     const problems: string[] = [];
     for (const followers of [this.#inputs, this.#repartition]) {
       const committed = await topics.committed(followers[0]!.topic);
