@@ -12,9 +12,8 @@ import { kafkajsTransport } from '../../src/kafka/transport/kafkajs.ts';
 import { systemPorts } from '../../src/ports.ts';
 import type { Application, RunOptions } from '../../src/run.ts';
 import { type Log, silentLog } from '../../src/telemetry/log.ts';
-import { readTopic } from '../../topologies/billing/raw-log.ts';
 import { createTopics } from '../topics.ts';
-import { until } from './count-run.ts';
+import { readSettled, until } from './count-run.ts';
 import { Wire } from './wire.ts';
 
 const LOAD_PAUSE_MS = 10;
@@ -233,7 +232,7 @@ export class RollingRun {
 
   /** Counts by key and records of undone transactions, as a reader from outside finds them. */
   async outcome(): Promise<{ readonly counts: unknown; readonly aborted: number }> {
-    const partitions = await readTopic(this.#bootstrap, this.#output);
+    const partitions = await readSettled(this.#bootstrap, this.#output);
     const counts = new Map<string, number[]>();
     for (const { committed } of partitions) {
       for (const { key, value } of committed) {
@@ -285,9 +284,12 @@ export class RollingRun {
       kafka: { transport: process.wire },
       signals: 'ignore',
       log: this.#log(name),
-      sessionTimeoutMs: 10_000,
+      // None of them may end here: a machine that stands still would undo a step, or ask twice.
+      sessionTimeoutMs: 60_000,
       heartbeatIntervalMs: 200,
-      stopTimeoutMs: 5_000,
+      stopTimeoutMs: 50_000,
+      transactionTimeoutMs: 60_000,
+      rebalanceTimeoutMs: 120_000,
       listener: {
         taskStarted: (task) => {
           process.started.push(task);

@@ -7,9 +7,10 @@ import { mapValues, to, topology } from '../../src/index.ts';
 import { endTxn } from '../../src/kafka/protocol/end-txn.ts';
 import { heartbeat } from '../../src/kafka/protocol/heartbeat.ts';
 import { txnOffsetCommit } from '../../src/kafka/protocol/txn-offset-commit.ts';
-import { type Ports, systemPorts } from '../../src/ports.ts';
+import type { Ports } from '../../src/ports.ts';
 import { silentLog } from '../../src/telemetry/log.ts';
 import { counting, folded, Lab, type Row, text, until } from './lab.ts';
+import { steadyPorts } from './steady-time.ts';
 import { bodyOf, Hold, type Wire } from './wire.ts';
 
 const ROWS: readonly Row[] = [
@@ -60,10 +61,10 @@ test('user code that holds the process is told with its task, the stall is count
 class Sleeper {
   #slept = 0;
   readonly ports: Ports = {
-    ...systemPorts,
+    ...steadyPorts,
     clock: {
-      now: () => Date.now() + this.#slept,
-      monotonic: () => performance.now() + this.#slept,
+      now: () => steadyPorts.clock.now() + this.#slept,
+      monotonic: () => steadyPorts.clock.monotonic() + this.#slept,
     },
   };
 
