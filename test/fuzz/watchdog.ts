@@ -4,21 +4,24 @@
  */
 import { Worker } from 'node:worker_threads';
 
-/** Not a measure of speed: a machine may stand still for seconds, a case may not for a minute. */
-const STALL_MS_MAX = 60_000;
+/**
+ * Not a measure of speed, nor of the machine's time, which also passes while the process stands still:
+ * looks of a thread that runs, a second apart, while the other one gets no further.
+ */
+const LOOKS_MAX = 120;
 const BYTES_MAX = 65_536;
 
 const WATCH = `
-const { workerData: { state, bytes, name, stallMs } } = require('node:worker_threads');
+const { workerData: { state, bytes, name, looksMax } } = require('node:worker_threads');
 const { writeSync } = require('node:fs');
 let seen = -1;
-let since = Date.now();
+let looks = 0;
 setInterval(() => {
   const now = Atomics.load(state, 0);
   if (now !== seen || Atomics.load(state, 1) < 0) {
     seen = now;
-    since = Date.now();
-  } else if (Date.now() - since > stallMs) {
+    looks = 0;
+  } else if ((looks += 1) > looksMax) {
     const [target, length] = [Atomics.load(state, 2), Atomics.load(state, 1)];
     const hex = Buffer.from(bytes.slice(0, length)).toString('hex');
     const names = JSON.parse(name);
@@ -42,7 +45,7 @@ export class Watchdog {
         state: this.#state,
         bytes: this.#bytes,
         name: JSON.stringify(names),
-        stallMs: STALL_MS_MAX,
+        looksMax: LOOKS_MAX,
       },
     });
     this.#worker.unref();
