@@ -47,7 +47,7 @@ export default defineConfig({
           include: compiled,
           pool: 'forks',
           maxWorkers: 1,
-          testTimeout: 300_000,
+          testTimeout: 900_000,
           sequence: { groupOrder: 1 },
         },
       },
@@ -58,9 +58,9 @@ export default defineConfig({
           include: mutants,
           pool: 'forks',
           maxWorkers: 1,
-          // Each starts a process of its own.
+          // Each starts a process of its own, one of them with some hundred tests.
           maxConcurrency: 2,
-          testTimeout: 120_000,
+          testTimeout: 900_000,
           sequence: { groupOrder: 2 },
         },
       },
@@ -73,7 +73,7 @@ export default defineConfig({
           // Each uses all cores by itself.
           fileParallelism: false,
           maxWorkers: 1,
-          testTimeout: 1_800_000,
+          testTimeout: 7_200_000,
           globalSetup: ['test/proof/compile.ts'],
           sequence: { groupOrder: 3 },
         },

@@ -8,7 +8,8 @@ import { createTopics } from '../topics.ts';
 import { describeReal } from './real/parts.ts';
 import { sharedKafka } from './real/shared.ts';
 
-const SESSION_MS = 3_000;
+/** Longer than a machine stands still: who stays must not be gone before it is looked for. */
+const SESSION_MS = 15_000;
 
 interface Closing {
   readonly onClose: Options['onClose'];
