@@ -58,10 +58,10 @@ export class BillingScene {
     return new BillingScene(bootstrap, cluster, input, served);
   }
 
-  start(instanceId: string): Launched {
+  start(instanceId: string, sessionTimeoutMs = SESSION_TIMEOUT_MS): Launched {
     return launchInstance([
       ...['--broker', this.#bootstrap, '--registry', this.#registry.url],
-      ...['--instance-id', instanceId, '--session-timeout-ms', String(SESSION_TIMEOUT_MS)],
+      ...['--instance-id', instanceId, '--session-timeout-ms', String(sessionTimeoutMs)],
       ...['--heartbeat-interval-ms', '500'],
     ]);
   }
