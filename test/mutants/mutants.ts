@@ -160,7 +160,8 @@ function huntIn(mutant: Mutant, seeds: number, first: string | null): Promise<Hu
       }
       if (message.hunted !== undefined) settle(message.hunted);
     });
-    child.on('exit', () => noticed(`the process died: ${output.trim().split('\n').at(-1)}`));
+    // Not `exit`: what it found is heard before.
+    child.on('close', () => noticed(`the process died: ${output.trim().split('\n').at(-1)}`));
   });
 }
 
