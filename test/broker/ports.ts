@@ -49,28 +49,44 @@ export class VirtualPorts implements Ports {
   advance(ms: number): void {
     const end = this.#now + ms;
     for (;;) {
-      let next: Due | undefined;
-      for (const due of this.#due) {
-        if (due.at > end) continue;
-        if (
-          next === undefined ||
-          due.at < next.at ||
-          (due.at === next.at && due.order < next.order)
-        )
-          next = due;
-      }
-      if (next === undefined) break;
-      this.#due.delete(next);
-      this.#now = Math.max(this.#now, next.at);
-      next.callback();
+      const next = this.#next();
+      if (next === null || next.at > end) break;
+      this.#run(next);
     }
     this.#now = end;
   }
 
+  /** Goes on to the first timer there is, and runs it. */
+  runNext(): void {
+    const next = this.#next();
+    if (next !== null) this.#run(next);
+  }
+
   /** The process stands still: time passes, and whatever was due runs late. */
   stall(ms: number): void {
-    this.#now += ms;
+    this.skip(ms);
     this.advance(0);
+  }
+
+  /** Time passes, and whatever is due waits to be run. */
+  skip(ms: number): void {
+    this.#now += ms;
+  }
+
+  #next(): Due | null {
+    let next: Due | null = null;
+    for (const due of this.#due) {
+      const isLater =
+        next !== null && (due.at > next.at || (due.at === next.at && due.order > next.order));
+      if (!isLater) next = due;
+    }
+    return next;
+  }
+
+  #run(due: Due): void {
+    this.#due.delete(due);
+    this.#now = Math.max(this.#now, due.at);
+    due.callback();
   }
 
   #fraction(): number {

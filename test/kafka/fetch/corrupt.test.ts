@@ -2,9 +2,8 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { Fetcher } from '../../../src/kafka/fetch/fetcher.ts';
 import { readRange } from '../../../src/kafka/fetch/read-range.ts';
-import { systemPorts } from '../../../src/ports.ts';
 import { silentLog } from '../../../src/telemetry/log.ts';
-import { Reading, takeAll, until, valuesOf } from './reading.ts';
+import { Reading, takeAll, valuesOf } from './reading.ts';
 
 const FETCH = 1;
 
@@ -40,11 +39,11 @@ describe('a bit that flips in a fetched batch', () => {
 
   it('once is fetched again, and nobody hears of it', async () => {
     const { reading, flips } = flipping(1);
-    const fetcher = new Fetcher({ ...reading, ports: systemPorts, log: silentLog });
+    const fetcher = new Fetcher({ ...reading, log: silentLog });
     open.push(fetcher);
     const feed = fetcher.add('orders', 1, 0);
     const values: string[] = [];
-    await until(() => {
+    await reading.time.until(() => {
       values.push(...takeAll(feed));
       return values.length === 3 || feed.error !== null;
     });
@@ -54,10 +53,10 @@ describe('a bit that flips in a fetched batch', () => {
 
   it('each time is fatal after the second look, with topic, partition and offset', async () => {
     const { reading, flips } = flipping(Number.POSITIVE_INFINITY);
-    const fetcher = new Fetcher({ ...reading, ports: systemPorts, log: silentLog });
+    const fetcher = new Fetcher({ ...reading, log: silentLog });
     open.push(fetcher);
     const feed = fetcher.add('orders', 1, 0);
-    await until(() => feed.error !== null || feed.bufferedBytes > 0);
+    await reading.time.until(() => feed.error !== null || feed.bufferedBytes > 0);
     expect(feed.error).toMatchObject(corrupt);
     expect([flips(), takeAll(feed)]).toEqual([2, []]);
   });

@@ -3,9 +3,8 @@ import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
 import { FetchBudget, type Grant } from '../../../src/kafka/fetch/fetch-budget.ts';
 import { Fetcher, type FetcherOptions } from '../../../src/kafka/fetch/fetcher.ts';
-import { systemPorts } from '../../../src/ports.ts';
 import { silentLog } from '../../../src/telemetry/log.ts';
-import { Reading, takeAll, until } from './reading.ts';
+import { Reading, takeAll } from './reading.ts';
 
 const KIB = 1_024;
 
@@ -16,8 +15,8 @@ describe('what all partitions hold', () => {
   });
 
   function fetcherOf(reading: Reading, options: Partial<FetcherOptions>): Fetcher {
-    const { cluster } = reading;
-    const fetcher = new Fetcher({ cluster, ports: systemPorts, log: silentLog, ...options });
+    const { cluster, ports } = reading;
+    const fetcher = new Fetcher({ cluster, ports, log: silentLog, ...options });
     open.push(fetcher);
     return fetcher;
   }
@@ -41,11 +40,11 @@ describe('what all partitions hold', () => {
     const feeds = Array.from({ length: 20 }, (_, at) => fetcher.add('orders', at, 0));
     const held = () => feeds.reduce((sum, feed) => sum + feed.bufferedBytes, 0);
     // Everybody has something, which is more than one half of the bytes could hold for all.
-    await until(() => feeds.every((feed) => feed.bufferedBytes > 0));
+    await reading.time.until(() => feeds.every((feed) => feed.bufferedBytes > 0));
     const asked = () => reading.tap.fetches.length;
     for (let before = -1; before !== asked(); ) {
       before = asked();
-      await systemPorts.timers.sleep(60);
+      await reading.ports.timers.sleep(60);
     }
     expect(held()).toBeLessThanOrEqual(bytesMax);
     expect(fetcher.heldBytes).toBe(held());
@@ -63,10 +62,10 @@ describe('what all partitions hold', () => {
       maxWaitMs: 20,
     });
     const paused = [0, 1, 2, 3, 4, 5, 6].map((partition) => fetcher.add('orders', partition, 0));
-    await until(() => paused.every((feed) => feed.bufferedBytes > 0));
+    await reading.time.until(() => paused.every((feed) => feed.bufferedBytes > 0));
     const read = fetcher.add('orders', 7, 0);
     const values: string[] = [];
-    await until(() => {
+    await reading.time.until(() => {
       values.push(...takeAll(read));
       return values.length === 64;
     });
@@ -77,7 +76,7 @@ describe('what all partitions hold', () => {
     const reading = filled(2);
     const fetcher = fetcherOf(reading, { bytesPerPartitionMax: 16 * KIB, maxWaitMs: 20 });
     const feed = fetcher.add('orders', 0, 0);
-    await until(() => feed.bufferedBytes > 0);
+    await reading.time.until(() => feed.bufferedBytes > 0);
     fetcher.remove(feed);
     await fetcher.close();
     expect(fetcher.heldBytes).toBe(0);
@@ -91,11 +90,11 @@ describe('what all partitions hold', () => {
       reading.client.addPartitions('t', producer, 'orders', [0]);
       reading.client.produceIn('t', producer, 'orders', 0, { values: ['no'], sequence });
       reading.client.end('t', producer, 'abort');
-      await systemPorts.timers.sleep(2);
+      await reading.marked();
     }
     const fetcher = fetcherOf(reading, { bytesPerPartitionMax: 100, maxWaitMs: 20 });
     const feed = fetcher.add('orders', 0, 0);
-    await until(() => feed.position === 60);
+    await reading.time.until(() => feed.position === 60);
     expect(feed.take()).toMatchObject({ count: 0, fetchOffset: 0, nextOffset: 60 });
     expect(feed.take()).toBe(null);
   });

@@ -13,9 +13,8 @@ import { ScriptedTransport } from '../transport/scripted.ts';
 import { Reading, takeAll } from './reading.ts';
 
 const FETCH = 1;
-/** Longer than a test may take. */
+/** A record that came only when its long poll ended came too late. */
 const LONG_MS = 30_000;
-const sleep = (ms: number): Promise<void> => systemPorts.timers.sleep(ms);
 
 describe('a fetcher', () => {
   const open: Fetcher[] = [];
@@ -24,7 +23,7 @@ describe('a fetcher', () => {
   });
 
   const fetcherOf = (cluster: Cluster, options: Partial<FetcherOptions> = {}): Fetcher => {
-    const fetcher = new Fetcher({ cluster, ports: systemPorts, log: silentLog, ...options });
+    const fetcher = new Fetcher({ cluster, ports: cluster.ports, log: silentLog, ...options });
     open.push(fetcher);
     return fetcher;
   };
@@ -54,7 +53,7 @@ describe('a fetcher', () => {
   });
 
   it('hands a new record on at once, in the middle of a long poll', async () => {
-    const { client, cluster, write } = bound(new Reading());
+    const { client, cluster, clock, sleep, write } = bound(new Reading());
     client.createTopic('orders');
     const fetcher = fetcherOf(cluster, { maxWaitMs: LONG_MS });
     const feed = fetcher.add('orders', 0, 0);
@@ -63,10 +62,11 @@ describe('a fetcher', () => {
       write('orders', 0, value);
       expect(await read(fetcher, feed, 1)).toEqual([value]);
     }
+    expect(clock.monotonic()).toBeLessThan(LONG_MS);
   });
 
   it('reads a partition that is added while a long poll waits for others', async () => {
-    const { client, cluster, transport, write } = bound(new Reading());
+    const { client, clock, cluster, sleep, transport, write } = bound(new Reading());
     client.createTopic('orders', 2);
     write('orders', 1, 'a');
     const fetcher = fetcherOf(cluster, { maxWaitMs: LONG_MS });
@@ -78,11 +78,13 @@ describe('a fetcher', () => {
     // And what comes while the long poll still goes on without it.
     write('orders', 1, 'b');
     expect(await read(fetcher, feed, 1)).toEqual(['b']);
+    expect(clock.monotonic()).toBeLessThan(LONG_MS);
   });
 
   it('does not spin when nothing comes', async () => {
     const reading = new Reading();
     const { client, cluster, tap } = reading;
+    const { sleep } = reading.ports.timers;
     client.createTopic('orders', 3);
     const fetcher = fetcherOf(cluster, { maxWaitMs: 100 });
     for (const partition of [0, 1, 2]) {
@@ -109,7 +111,7 @@ describe('a fetcher', () => {
   });
 
   it('leaves a partition out while enough of it waits, and goes on when it is taken', async () => {
-    const { client, cluster, transport, write } = bound(new Reading());
+    const { client, clock, cluster, sleep, transport, write } = bound(new Reading());
     client.createTopic('orders', 2);
     const value = 'x'.repeat(600);
     for (let index = 0; index < 6; index++) write('orders', 0, `${index}${value}`);
@@ -129,6 +131,7 @@ describe('a fetcher', () => {
     expect(transport.count(FETCH)).toBe(sent);
     const values = await read(fetcher, feed, 6);
     expect(values.map((each) => each[0]).join('')).toBe('012345');
+    expect(clock.monotonic()).toBeLessThan(LONG_MS);
   });
 
   it('makes an offset outside of the log the error of that feed alone', async () => {
@@ -155,7 +158,8 @@ describe('a fetcher', () => {
   });
 
   it('never shows records of an aborted transaction, and moves over its marker', async () => {
-    const { client, cluster, write } = bound(new Reading());
+    const reading = new Reading();
+    const { client, cluster, write } = bound(reading);
     client.createTopic('orders');
     const producer = client.init('t');
     const transact = (value: string, sequence: number, how: 'commit' | 'abort') => {
@@ -165,9 +169,9 @@ describe('a fetcher', () => {
     };
     write('orders', 0, 'a');
     transact('no', 0, 'abort');
-    await sleep(20);
+    await reading.marked();
     transact('b', 1, 'commit');
-    await sleep(20);
+    await reading.marked();
     client.addPartitions('t', producer, 'orders', [0]);
     client.produceIn('t', producer, 'orders', 0, { values: ['open'], sequence: 2 });
     const fetcher = fetcherOf(cluster);
@@ -177,7 +181,7 @@ describe('a fetcher', () => {
   });
 
   it('drops what arrives for a removed feed, and starts anew where it is added again', async () => {
-    const { client, cluster, write } = bound(new Reading());
+    const { client, clock, cluster, write } = bound(new Reading());
     client.createTopic('orders');
     write('orders', 0, 'a', 'b');
     const fetcher = fetcherOf(cluster, { maxWaitMs: LONG_MS });
@@ -189,10 +193,11 @@ describe('a fetcher', () => {
     write('orders', 0, 'c');
     expect(await read(fetcher, again, 1)).toEqual(['c']);
     expect([feed.take(), feed.position]).toEqual([null, 2]);
+    expect(clock.monotonic()).toBeLessThan(LONG_MS);
   });
 
   it('ends with its waiters when it is closed', async () => {
-    const { client, cluster, transport } = bound(new Reading());
+    const { client, cluster, sleep, transport } = bound(new Reading());
     client.createTopic('orders');
     const fetcher = fetcherOf(cluster, { maxWaitMs: 50 });
     fetcher.add('orders', 0, 0);
@@ -220,7 +225,7 @@ describe('a fetcher', () => {
         asked.push([node, position]);
         if (node !== leader) return answerOf({ errorCode: 6 });
         leader = 2;
-        if (position >= 2) await sleep(20);
+        if (position >= 2) await systemPorts.timers.sleep(20);
         return answerOf(position < 2 ? { records: batchAt(position) } : {});
       });
     const fetcher = fetcherOf(clusterOf(transport));
@@ -274,7 +279,7 @@ describe('a fetcher', () => {
         const planned: FaultPlan = planOf(
           faults.map((each) => ({ ...each, apiKey: FETCH, delayMs: 5 })),
         );
-        const { client, cluster, write } = bound(new Reading(planned));
+        const { client, cluster, sleep, write } = bound(new Reading(planned));
         client.createTopic('orders', 3);
         const fetcher = fetcherOf(cluster, { maxWaitMs: 20, prefetchBytesPerPartitionMax: 100 });
         const feeds = [0, 1, 2].map((partition) => fetcher.add('orders', partition, 0));
@@ -290,7 +295,7 @@ describe('a fetcher', () => {
         }
         await fetcher.close();
       }),
-      { numRuns: 15 },
+      { numRuns: 60 },
     );
   });
 });
@@ -300,6 +305,8 @@ function bound(reading: Reading) {
     client: reading.client,
     cluster: reading.cluster,
     transport: reading.transport,
+    clock: reading.ports.clock,
+    sleep: reading.ports.timers.sleep,
     write: reading.write.bind(reading),
   };
 }

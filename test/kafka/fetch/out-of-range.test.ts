@@ -3,7 +3,6 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { deleteRecords } from '../../../src/kafka/admin/topics.ts';
 import { Fetcher, type OffsetReset } from '../../../src/kafka/fetch/fetcher.ts';
 import type { OutOfRange, PartitionFeed } from '../../../src/kafka/fetch/partition-feed.ts';
-import { systemPorts } from '../../../src/ports.ts';
 import { type Log, silentLog } from '../../../src/telemetry/log.ts';
 import { Reading, takeAll } from './reading.ts';
 
@@ -24,7 +23,7 @@ describe('an offset out of range', () => {
     const log: Log = { ...silentLog, warn: (fields, event) => warnings.push({ ...fields, event }) };
     const fetcher = new Fetcher({
       cluster: reading.cluster,
-      ports: systemPorts,
+      ports: reading.ports,
       log,
       maxWaitMs: 20,
       offsetReset: (event) => told.push(event),

@@ -4,10 +4,7 @@ import { endOffsets } from '../../../src/kafka/fetch/end-offsets.ts';
 import { type ReadRange, readRange } from '../../../src/kafka/fetch/read-range.ts';
 import { fetch } from '../../../src/kafka/protocol/fetch.ts';
 import { planOf } from '../../../src/kafka/transport/faulty.ts';
-import { systemPorts } from '../../../src/ports.ts';
 import { Reading, valuesOf } from './reading.ts';
-
-const sleep = (ms: number): Promise<void> => systemPorts.timers.sleep(ms);
 
 const rangeOf = (reading: Reading, from: number, to: number): ReadRange => ({
   cluster: reading.cluster,
@@ -63,7 +60,7 @@ describe('reading a range', () => {
     for (const value of ['a', 'b', 'c']) reading.write('log', 0, value);
     const chunks = readRange({ ...rangeOf(reading, 0, 3), bytesPerRequest: 1 });
     await chunks.next();
-    await sleep(20);
+    await reading.ports.timers.sleep(20);
     expect(reading.transport.count(fetch.key)).toBe(2);
     await chunks.return(undefined);
   });
@@ -71,9 +68,9 @@ describe('reading a range', () => {
   it('reaches an end that is a marker', async () => {
     const reading = withLog(new Reading());
     transact(reading, 'kept', 'commit');
-    await sleep(20);
+    await reading.marked();
     transact(reading, 'dropped', 'abort');
-    await sleep(20);
+    await reading.marked();
     expect(await readAll(rangeOf(reading, 0, 4))).toEqual({ values: ['kept'], position: 4 });
   });
 
@@ -81,10 +78,11 @@ describe('reading a range', () => {
     const reading = withLog(new Reading());
     reading.write('log', 0, 'a');
     transact(reading, 'open', 'leave open');
-    const begun = performance.now();
+    const { clock } = reading.ports;
+    const begun = clock.monotonic();
     const error = await readAll(rangeOf(reading, 0, 2)).catch((e: EscapementError) => e);
     expect(error).toMatchObject({ code: 'CHANGELOG_HELD', at: { topic: 'log', offset: 1 } });
-    expect(performance.now() - begun).toBeGreaterThan(900);
+    expect(clock.monotonic() - begun).toBeGreaterThan(reading.cluster.requestTimeoutMs);
     // The wait for it is not a spin.
     expect(reading.transport.count(fetch.key)).toBeLessThan(150);
   });
@@ -119,7 +117,7 @@ describe('the end offsets', () => {
     expect(await ends()).toEqual({ lastStableOffset: 2, highWatermark: 3, logStartOffset: 0 });
     expect(reading.transport.count(fetch.key)).toBe(2);
     reading.client.end('t', producer, 'commit');
-    await sleep(20);
+    await reading.marked();
     expect(await ends()).toEqual({ lastStableOffset: 4, highWatermark: 4, logStartOffset: 0 });
   });
 });

@@ -9,9 +9,9 @@ import type { FetchedRecords } from '../../../src/kafka/records/parse-fetched.ts
 import { RecordCursor } from '../../../src/kafka/records/record-cursor.ts';
 import { type FaultPlan, FaultyTransport } from '../../../src/kafka/transport/faulty.ts';
 import type { Node, Transport, TransportRequest } from '../../../src/kafka/transport/transport.ts';
-import { systemPorts } from '../../../src/ports.ts';
 import { silentLog } from '../../../src/telemetry/log.ts';
 import { Client } from '../../broker/client.ts';
+import { RunningTime } from '../running-time.ts';
 
 /** Sees each request, and may change the bytes that come back. */
 export class Tap implements Transport {
@@ -50,8 +50,11 @@ export class Tap implements Transport {
   }
 }
 
+/** All of it in virtual time. */
 export class Reading {
-  readonly broker = new Broker({ ports: systemPorts, markerDelayMs: 0 });
+  readonly time = new RunningTime();
+  readonly ports = this.time.ports;
+  readonly broker = new Broker({ ports: this.ports, markerDelayMs: 0 });
   readonly client = new Client(this.broker);
   readonly transport: FaultyTransport;
   readonly tap: Tap;
@@ -60,13 +63,13 @@ export class Reading {
   constructor(plan?: FaultPlan) {
     this.transport = new FaultyTransport({
       inner: brokerTransport(this.broker),
-      timers: systemPorts.timers,
+      timers: this.ports.timers,
       ...(plan ? { plan } : {}),
     });
     this.tap = new Tap(this.transport);
     this.cluster = new Cluster({
       transport: this.tap,
-      ports: systemPorts,
+      ports: this.ports,
       log: silentLog,
       requestTimeoutMs: 1_000,
     });
@@ -76,14 +79,12 @@ export class Reading {
   write(topic: string, partition: number, ...values: string[]): void {
     this.client.produce(topic, partition, { values });
   }
-}
 
-/** Looks until it holds; a test must not go round for ever when it never does. */
-export async function until(holds: () => boolean): Promise<void> {
-  const deadline = performance.now() + 10_000;
-  while (!holds()) {
-    if (performance.now() > deadline) throw new Error('it does not come to pass');
-    await systemPorts.timers.sleep(2);
+  /** Until every transaction that was ended has its markers. */
+  async marked(): Promise<void> {
+    const isEnding = () =>
+      this.broker.listTransactions().some(({ state }) => state.startsWith('Prepare'));
+    await this.time.until(() => !isEnding());
   }
 }
 
