@@ -6,7 +6,6 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { endTxn } from '../../../src/kafka/protocol/end-txn.ts';
 import type { Transport } from '../../../src/kafka/transport/transport.ts';
 import { TransportError } from '../../../src/kafka/transport/transport.ts';
-import { type Ports, systemPorts } from '../../../src/ports.ts';
 import { Metrics } from '../../../src/telemetry/metrics.ts';
 import { OverBroker } from './over-broker.ts';
 import { failure, output, session, step } from './steps.ts';
@@ -15,24 +14,11 @@ const nobody = () => Promise.resolve({ generation: -1, memberId: '', instanceId:
 const ID = 'billing-usage-0';
 const LAST_EPOCH = 32_766;
 
-/** Markers come at once, though never within the request that asks for them. */
-const quickPorts: Ports = {
-  ...systemPorts,
-  timers: {
-    ...systemPorts.timers,
-    after(delayMs, run) {
-      if (delayMs > 5) return systemPorts.timers.after(delayMs, run);
-      const handle = setImmediate(run);
-      return { cancel: () => clearImmediate(handle) };
-    },
-  },
-};
-
 let over: OverBroker;
 afterEach(() => over.close());
 
 function open(transactionVersion: 1 | 2): void {
-  over = new OverBroker({ transactionVersion, ports: quickPorts, markerDelayMs: 0 });
+  over = new OverBroker({ transactionVersion, markerDelayMs: 0 });
   over.client.createTopic('usage');
   over.client.createTopic('invoices', 1);
 }
@@ -41,9 +27,7 @@ const stepOf = (i: number) => step([output('invoices', 0, [`${i}`])], i, nobody)
 
 /** What committed transactions wrote, in order, with the producer ids that they wrote as. */
 async function committed(): Promise<{ values: string[]; producerIds: number[] }> {
-  while (over.broker.listTransactions().some(({ state }) => state.startsWith('Prepare'))) {
-    await systemPorts.timers.sleep(1);
-  }
+  await over.marked();
   const values: string[] = [];
   const producerIds = new Set<number>();
   let open: string[] = [];
@@ -70,7 +54,7 @@ const numbers = (count: number) => Array.from({ length: count }, (_, i) => `${i 
 test('33,100 commits of one id wear out a producer id, and lose and double nothing', async () => {
   open(2);
   const metrics = new Metrics();
-  const producer = session(over.process().cluster, { metrics });
+  const producer = session(over.process().cluster, { metrics, ports: over.ports });
   await producer.init();
   for (let i = 1; i <= 33_100; i++) {
     if (i % 3_000 === 0) {
@@ -114,7 +98,7 @@ describe.each([1, 2] as const)('the last epoch on transactions v%i', (version) =
   test('is followed by a new producer id with epoch 0', async () => {
     open(version);
     wearOut(LAST_EPOCH - 1);
-    const producer = session(over.process().cluster);
+    const producer = session(over.process().cluster, { ports: over.ports });
     await producer.init();
     for (let i = 1; i <= 6; i++) {
       await producer.commit(stepOf(i));
@@ -133,7 +117,9 @@ describe.each([1, 2] as const)('the last epoch on transactions v%i', (version) =
       await pass();
       throw new TransportError('unknown', 'the reply was lost');
     };
-    const producer = session(over.process(undefined, atEnd(1, lose)).cluster);
+    const producer = session(over.process(undefined, atEnd(1, lose)).cluster, {
+      ports: over.ports,
+    });
     await producer.init();
     expect((await failure(producer.commit(stepOf(1)))).decision).toBe('indefinite');
     await producer.init();
@@ -149,7 +135,9 @@ describe.each([1, 2] as const)('the last epoch on transactions v%i', (version) =
       await pass();
       return pass();
     };
-    const producer = session(over.process(undefined, atEnd(1, twice)).cluster);
+    const producer = session(over.process(undefined, atEnd(1, twice)).cluster, {
+      ports: over.ports,
+    });
     await producer.init();
     for (let i = 1; i <= 3; i++) await producer.commit(stepOf(i));
     expect((await committed()).values).toEqual(numbers(3));

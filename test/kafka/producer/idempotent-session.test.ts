@@ -7,8 +7,8 @@ import { offsetCommit } from '../../../src/kafka/protocol/offset-commit.ts';
 import { produce } from '../../../src/kafka/protocol/produce.ts';
 import { planOf } from '../../../src/kafka/transport/faulty.ts';
 import { TransportError } from '../../../src/kafka/transport/transport.ts';
-import { systemPorts } from '../../../src/ports.ts';
 import { silentLog } from '../../../src/telemetry/log.ts';
+import { RunningTime } from '../running-time.ts';
 import { OverBroker } from './over-broker.ts';
 import { ScriptedCluster } from './scripted-cluster.ts';
 import { failure, MEMBER, output, partitionsIn, step } from './steps.ts';
@@ -16,14 +16,13 @@ import { failure, MEMBER, output, partitionsIn, step } from './steps.ts';
 const nobody = () => Promise.resolve({ generation: -1, memberId: '', instanceId: null });
 const lost = () => new TransportError('unknown', 'the reply was lost');
 
-function idempotent(cluster: SessionCluster): IdempotentSession {
-  const requestTimeoutMs = 2_000;
-  return new IdempotentSession({ cluster, requestTimeoutMs, ports: systemPorts, log: silentLog });
+function idempotent(cluster: SessionCluster, { ports }: RunningTime | OverBroker) {
+  return new IdempotentSession({ cluster, requestTimeoutMs: 2_000, ports, log: silentLog });
 }
 
 async function ready() {
   const cluster = new ScriptedCluster();
-  const producer = idempotent(cluster);
+  const producer = idempotent(cluster, new RunningTime());
   await producer.init();
   cluster.sent.length = 0;
   return { cluster, producer };
@@ -134,7 +133,7 @@ describe('over the embedded broker', () => {
       const place = [{ topic: 'usage', partition: 0 }];
       return (await fetchOffsets(cluster, 'billing', place))[0]!.offset;
     };
-    const producer = idempotent(cluster);
+    const producer = idempotent(cluster, over);
     await producer.init();
     await producer.commit(step([output('invoices', 0, ['one'])], 1, nobody));
     const second = () => producer.commit(step([output('invoices', 0, ['two'])], 2, nobody));

@@ -5,17 +5,21 @@ import type { BrokerOptions } from '../../../src/broker/options.ts';
 import { Cluster } from '../../../src/kafka/cluster/cluster.ts';
 import { type FaultPlan, FaultyTransport } from '../../../src/kafka/transport/faulty.ts';
 import type { Transport } from '../../../src/kafka/transport/transport.ts';
-import { systemPorts } from '../../../src/ports.ts';
+import type { Ports } from '../../../src/ports.ts';
 import { silentLog } from '../../../src/telemetry/log.ts';
 import { Client } from '../../broker/client.ts';
+import { RunningTime } from '../running-time.ts';
 
+/** All of it in virtual time. */
 export class OverBroker {
+  readonly time = new RunningTime();
+  readonly ports: Ports = this.time.ports;
   readonly broker: Broker;
   readonly client: Client;
   readonly #closing: (() => Promise<void>)[] = [];
 
   constructor(options: Partial<BrokerOptions> = {}) {
-    this.broker = new Broker({ ports: systemPorts, markerDelayMs: 1, ...options });
+    this.broker = new Broker({ ports: this.ports, markerDelayMs: 1, ...options });
     this.client = new Client(this.broker);
   }
 
@@ -26,12 +30,12 @@ export class OverBroker {
   ): { cluster: Cluster; transport: FaultyTransport } {
     const transport = new FaultyTransport({
       inner: wrap(brokerTransport(this.broker)),
-      timers: systemPorts.timers,
+      timers: this.ports.timers,
       ...(plan === undefined ? {} : { plan }),
     });
     const cluster = new Cluster({
       transport,
-      ports: systemPorts,
+      ports: this.ports,
       log: silentLog,
       requestTimeoutMs: 2_000,
     });
@@ -39,8 +43,16 @@ export class OverBroker {
     return { cluster, transport };
   }
 
+  /** Until every transaction that was ended has its markers. */
+  async marked(): Promise<void> {
+    const isEnding = () =>
+      this.broker.listTransactions().some(({ state }) => state.startsWith('Prepare'));
+    await this.time.until(() => !isEnding());
+  }
+
   async close(): Promise<void> {
     for (const close of this.#closing) await close();
     this.broker.close();
+    this.time.end();
   }
 }

@@ -1,7 +1,6 @@
 /** How many requests a step takes, and how many of them wait for each other. */
 import { afterEach, expect, test } from 'vitest';
 import type { StepOrder } from '../../../src/kafka/producer/step-order.ts';
-import { systemPorts } from '../../../src/ports.ts';
 import { Metrics } from '../../../src/telemetry/metrics.ts';
 import { OverBroker } from './over-broker.ts';
 import { Rounds } from './rounds.ts';
@@ -9,8 +8,6 @@ import { output, session, step } from './steps.ts';
 
 const nobody = () => Promise.resolve({ generation: -1, memberId: '', instanceId: null });
 const STEPS = 10;
-/** On a busy machine a step may look as if its leader had held it. */
-const TIMELESS = { ...systemPorts, clock: { ...systemPorts.clock, monotonic: () => 0 } };
 
 let over: OverBroker;
 afterEach(() => over.close());
@@ -29,7 +26,7 @@ async function measured(
   const metrics = new Metrics();
   const producer = session(cluster, {
     metrics,
-    ports: TIMELESS,
+    ports: over.ports,
     ...(stepOrder && { stepOrder }),
   });
   await producer.init();
@@ -37,9 +34,7 @@ async function measured(
     Object.values(metrics.snapshot()['requests.repeated']).reduce((sum, one) => sum + one, 0);
   const counted: string[] = [];
   for (let i = 0; counted.length < STEPS; i++) {
-    while (over.broker.listTransactions().some(({ state }) => state.startsWith('Prepare'))) {
-      await systemPorts.timers.sleep(1);
-    }
+    await over.marked();
     const before = repeated();
     rounds.restart();
     const outputs = [0, 1, 2].map((partition) => output('invoices', partition, ['a']));

@@ -12,7 +12,6 @@ import { initProducerId } from '../../../src/kafka/protocol/init-producer-id.ts'
 import { produce } from '../../../src/kafka/protocol/produce.ts';
 import { planOf } from '../../../src/kafka/transport/faulty.ts';
 import { TransportError } from '../../../src/kafka/transport/transport.ts';
-import { systemPorts } from '../../../src/ports.ts';
 import { silentLog } from '../../../src/telemetry/log.ts';
 import { Client } from '../../broker/client.ts';
 import { STEP } from '../../exactness/step-apis.ts';
@@ -58,13 +57,11 @@ async function committed(topic: string, partition: number): Promise<string[]> {
 
 /** Until every transaction has its markers. */
 async function settled(): Promise<void> {
-  for (;;) {
-    const open = over.broker
+  const isOpen = () =>
+    over.broker
       .listTransactions()
       .some(({ state }) => state === 'Ongoing' || state.startsWith('Prepare'));
-    if (!open) return;
-    await systemPorts.timers.sleep(1);
-  }
+  await over.time.until(() => !isOpen());
 }
 
 async function offset(): Promise<{ offset: number; metadata: string }> {
@@ -82,7 +79,11 @@ describe.each([
   ({ version, nodes }) => {
     beforeEach(() => begin(version, nodes));
     const sessionOf: typeof session = (cluster, options) =>
-      session(cluster, { ...(nodes > 1 && { stepOrder: 'announced' }), ...options });
+      session(cluster, {
+        ports: over.ports,
+        ...(nodes > 1 && { stepOrder: 'announced' }),
+        ...options,
+      });
 
     test('a committed step is visible with its offset, many times over', async () => {
       const producer = sessionOf(over.process().cluster);
@@ -192,7 +193,7 @@ describe.each([
         expect(error.decision).toBe('indefinite');
         expect(transport.struck).toHaveLength(1);
         const sent = apis.map(({ key }) => transport.count(key));
-        await systemPorts.timers.sleep(10);
+        await over.ports.timers.sleep(10);
         expect(apis.map(({ key }) => transport.count(key))).toEqual(sent);
 
         await producer.init();
@@ -315,7 +316,7 @@ describe.each([
       const place = sequences.of('invoices', 0);
       place.next = 2_147_483_646;
       const exchange = new Exchange({
-        ports: systemPorts,
+        ports: over.ports,
         log: silentLog,
         boundMs: 500,
         quick: new Set(),

@@ -1,14 +1,19 @@
 import { describe, expect, test } from 'vitest';
 import { KafkaErrorCode } from '../../../src/kafka/protocol/error-codes.ts';
 import { TransportError } from '../../../src/kafka/transport/transport.ts';
+import { RunningTime } from '../running-time.ts';
 import { ScriptedCluster } from './scripted-cluster.ts';
 import { failure, MEMBER, output, partitionsIn, session, step } from './steps.ts';
 
 const STEP_APIS = ['AddPartitionsToTxn', 'Produce', 'AddOffsetsToTxn', 'TxnOffsetCommit', 'EndTxn'];
 
+const time = new RunningTime();
+const sessionOf: typeof session = (cluster, options) =>
+  session(cluster, { ports: time.ports, ...options });
+
 async function ready(options: { timeoutMs?: number } = {}) {
   const cluster = new ScriptedCluster();
-  const producer = session(cluster, options);
+  const producer = sessionOf(cluster, options);
   await producer.init();
   cluster.sent.length = 0;
   return { cluster, producer };
@@ -106,7 +111,7 @@ describe('a step', () => {
     const committing = producer.commit(
       step([output('invoices', 0, ['a'])], 1, () => joining.then(() => MEMBER)),
     );
-    await new Promise((resolve) => setTimeout(resolve, 5));
+    await time.ports.timers.sleep(5);
     expect(cluster.sent).toEqual([]);
     joined();
     await committing;
@@ -152,10 +157,11 @@ describe('an answer to repeat on', () => {
   test('InitProducerId repeats 51 after 20 ms or more', async () => {
     const cluster = new ScriptedCluster();
     cluster.script('InitProducerId', 51, 51, 16);
-    const producer = session(cluster);
-    const began = performance.now();
+    const producer = sessionOf(cluster);
+    const { clock } = time.ports;
+    const began = clock.monotonic();
     await producer.init();
-    expect(performance.now() - began).toBeGreaterThanOrEqual(39);
+    expect(clock.monotonic() - began).toBeGreaterThanOrEqual(40);
     expect(cluster.names()).toHaveLength(4);
     expect(producer.state).toBe('ready');
   });
@@ -211,7 +217,7 @@ describe('an answer to repeat on', () => {
       ended = 'yes';
       return error;
     });
-    await new Promise((resolve) => setTimeout(resolve, 10));
+    await time.ports.timers.sleep(10);
     // Aborted or written again now, the slow one would be there twice, or in the next transaction.
     expect(ended).toBe('no');
     answer();
@@ -274,7 +280,7 @@ describe('an indefinite answer', () => {
     const committing = failure(
       producer.commit(step([output('invoices', 0, ['a']), output('invoices', 1, ['b'], ['c'])])),
     );
-    await new Promise((resolve) => setTimeout(resolve, 5));
+    await time.ports.timers.sleep(5);
     answer();
     expect((await committing).decision).toBe('indefinite');
     // Not the second batch of the other leader, not the offsets.
@@ -315,7 +321,7 @@ describe('an indefinite answer', () => {
   test('to init leaves nothing to do but init again', async () => {
     const cluster = new ScriptedCluster();
     cluster.script('InitProducerId', lost());
-    const producer = session(cluster);
+    const producer = sessionOf(cluster);
     expect((await failure(producer.init())).decision).toBe('indefinite');
     expect(producer.state).toBe('unknown');
     await producer.init();
@@ -443,7 +449,7 @@ describe('a definite refusal', () => {
   test('of init names the broker setting', async () => {
     const cluster = new ScriptedCluster();
     cluster.script('InitProducerId', KafkaErrorCode.INVALID_TRANSACTION_TIMEOUT);
-    const error = await failure(session(cluster).init());
+    const error = await failure(sessionOf(cluster).init());
     expect(error.decision).toBe('stop');
     expect(error.message).toContain('transaction.max.timeout.ms');
   });
@@ -464,7 +470,7 @@ describe('an epoch', () => {
 
   test('is asked for with the transaction timeout, after which a dead owner holds nobody back', async () => {
     const cluster = new ScriptedCluster();
-    await session(cluster, { timeoutMs: 12_345 }).init();
+    await sessionOf(cluster, { timeoutMs: 12_345 }).init();
     expect(cluster.bodies('InitProducerId')).toMatchObject([{ transactionTimeoutMs: 12_345 }]);
   });
 

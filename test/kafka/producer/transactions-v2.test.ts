@@ -5,16 +5,21 @@ import { brokerError, KafkaErrorCode } from '../../../src/kafka/protocol/error-c
 import { TransportError } from '../../../src/kafka/transport/transport.ts';
 import { type Log, silentLog } from '../../../src/telemetry/log.ts';
 import { Metrics } from '../../../src/telemetry/metrics.ts';
+import { RunningTime } from '../running-time.ts';
 import { ScriptedCluster } from './scripted-cluster.ts';
 import { failure, MEMBER, output, partitionsIn, session, step } from './steps.ts';
 
 const STEP_APIS = ['Produce', 'TxnOffsetCommit', 'EndTxn'];
 const CONCURRENT = KafkaErrorCode.CONCURRENT_TRANSACTIONS;
 
+const time = new RunningTime();
+const sessionOf: typeof session = (cluster, options) =>
+  session(cluster, { ports: time.ports, ...options });
+
 async function ready(options: Parameters<typeof session>[1] = {}) {
   const cluster = new ScriptedCluster();
   cluster.transactionLevel = 2;
-  const producer = session(cluster, options);
+  const producer = sessionOf(cluster, options);
   await producer.init();
   cluster.sent.length = 0;
   return { cluster, producer };
@@ -71,7 +76,7 @@ describe('a step on transactions v2', () => {
     const cluster = new ScriptedCluster();
     cluster.transactionLevel = 2;
     cluster.nextEpoch = 32_765;
-    const producer = session(cluster, { metrics });
+    const producer = sessionOf(cluster, { metrics });
     await producer.init();
     for (let i = 0; i < 3; i++) await producer.commit(step([output('invoices', 0, ['a'])], i));
     const written = cluster.bodies('Produce').map((body) => partitionsIn(body)[0]!);
@@ -121,7 +126,7 @@ describe('the order of a step on transactions v2', () => {
       cluster.script(api, held);
     }
     const committing = producer.commit(step(outputs));
-    await new Promise((resolve) => setTimeout(resolve, 5));
+    await time.ports.timers.sleep(5);
     const sent = cluster.names();
     answer();
     await committing;
@@ -196,7 +201,7 @@ describe('which version runs', () => {
     logged.length = 0;
     const metrics = new Metrics();
     const cluster = new ScriptedCluster();
-    const producer = session(cluster, { log, metrics });
+    const producer = sessionOf(cluster, { log, metrics });
     await producer.init();
     expect(metrics.snapshot()['transaction.version']).toBe(1);
     // The brokers are upgraded in the middle of a transaction.
@@ -222,7 +227,7 @@ describe('which version runs', () => {
   test.each([0, 1])('is 1 where the cluster has finalized %i', async (level) => {
     const cluster = new ScriptedCluster();
     cluster.transactionLevel = level;
-    const producer = session(cluster);
+    const producer = sessionOf(cluster);
     await producer.init();
     await producer.commit(step([output('invoices', 0, ['a'])]));
     const versions = Object.fromEntries(cluster.sent.map(({ api, version }) => [api, version]));
@@ -233,7 +238,7 @@ describe('which version runs', () => {
   test('is 1 where the session may speak no other', async () => {
     const cluster = new ScriptedCluster();
     cluster.transactionLevel = 2;
-    const producer = session(cluster, { transactionVersionMax: 1 });
+    const producer = sessionOf(cluster, { transactionVersionMax: 1 });
     await producer.init();
     await producer.commit(step([output('invoices', 0, ['a'])]));
     expect(producer.transactionVersion).toBe(1);
@@ -245,7 +250,7 @@ describe('which version runs', () => {
     cluster.transactionLevel = 2;
     const tells = cluster.finalizedFeature.bind(cluster);
     cluster.finalizedFeature = () => Promise.reject(lost());
-    const producer = session(cluster, { timeoutMs: 60 });
+    const producer = sessionOf(cluster, { timeoutMs: 60 });
     expect((await failure(producer.init())).decision).toBe('indefinite');
     expect(producer.state).toBe('unknown');
     cluster.finalizedFeature = tells;
@@ -318,10 +323,7 @@ describe('what is normal at the beginning of a transaction v2', () => {
       step([output('invoices', 0, ['a']), output('invoices', 1, ['b'])]),
     );
     const toLeader1 = () => cluster.sent.filter(({ api, node }) => api === 'Produce' && node === 1);
-    for (let i = 0; toLeader1().length < 2 && i < 1_000; i++) {
-      await new Promise((resolve) => setTimeout(resolve, 1));
-    }
-    expect(toLeader1()).toHaveLength(2);
+    await time.until(() => toLeader1().length === 2);
     answer();
     await committing;
   });
