@@ -7,8 +7,8 @@ import { findCoordinator } from '../../../src/kafka/protocol/find-coordinator.ts
 import { heartbeat } from '../../../src/kafka/protocol/heartbeat.ts';
 import { metadata } from '../../../src/kafka/protocol/metadata.ts';
 import { TransportError } from '../../../src/kafka/transport/transport.ts';
-import { systemPorts } from '../../../src/ports.ts';
 import { silentLog } from '../../../src/telemetry/log.ts';
+import { RunningTime } from '../running-time.ts';
 import { ScriptedTransport } from '../transport/scripted.ts';
 
 const METADATA = {
@@ -16,6 +16,8 @@ const METADATA = {
   topics: [{ errorCode: 0, name: 'orders', partitions: [] }],
 };
 const BEAT = { groupId: 'g', generationId: 1, memberId: 'm' };
+
+const { ports } = new RunningTime();
 
 const failure = (work: Promise<unknown>): Promise<EscapementError> =>
   work.then(
@@ -51,7 +53,7 @@ describe('a cluster', () => {
         };
       })
       .on(heartbeat, [0, 3], () => ({ errorCode: 0 }));
-    cluster = new Cluster({ transport, ports: systemPorts, log: silentLog, requestTimeoutMs: 300 });
+    cluster = new Cluster({ transport, ports, log: silentLog, requestTimeoutMs: 300 });
   });
 
   it('learns the nodes at start', async () => {
@@ -196,7 +198,7 @@ describe('a cluster', () => {
   it('waits for an election, within the time of a lookup', async () => {
     topics.set('orders', [-1]);
     const waiting = cluster.leaderOf('orders', 0);
-    setTimeout(() => topics.set('orders', [2]), 50);
+    ports.timers.after(50, () => topics.set('orders', [2]));
     expect(await waiting).toBe(2);
     topics.set('orders', [-1]);
     cluster.forgetLeader('orders', 0);
@@ -210,7 +212,7 @@ describe('a cluster', () => {
     let lost = 0;
     transport.onRaw(metadata.key, async ({ apiVersion, timeoutMs }) => {
       if (++lost > count) return encodeResponse(metadata, apiVersion, METADATA);
-      await systemPorts.timers.sleep(timeoutMs + 1);
+      await ports.timers.sleep(timeoutMs + 1);
       throw new TransportError('unknown', `not answered within ${timeoutMs} ms`);
     });
   };
@@ -219,7 +221,7 @@ describe('a cluster', () => {
 
   it('misses a lost request soon, and gives the next one twice as long', async () => {
     lose(3);
-    const parts = { transport, ports: systemPorts, log: silentLog };
+    const parts = { transport, ports, log: silentLog };
     const member = new Cluster({ ...parts, requestTimeoutMs: 500, lookupAttemptMs: 10 });
     expect([...(await member.topics(['orders'])).keys()]).toEqual(['orders']);
     expect(deadlines()).toEqual([10, 20, 40, 80]);
@@ -227,7 +229,7 @@ describe('a cluster', () => {
 
   it('starts although the first request is lost', async () => {
     lose(1);
-    const parts = { transport, ports: systemPorts, log: silentLog };
+    const parts = { transport, ports, log: silentLog };
     await new Cluster({ ...parts, startTimeoutMs: 1_000 }).start();
     expect(deadlines()).toEqual([500, 500]);
   });
@@ -245,7 +247,7 @@ describe('a cluster', () => {
     });
     const impatient = new Cluster({
       transport,
-      ports: systemPorts,
+      ports,
       log: silentLog,
       startTimeoutMs: 100,
     });

@@ -6,9 +6,9 @@ import { heartbeat } from '../../../src/kafka/protocol/heartbeat.ts';
 import { joinGroup } from '../../../src/kafka/protocol/join-group.ts';
 import { syncGroup } from '../../../src/kafka/protocol/sync-group.ts';
 import { planOf } from '../../../src/kafka/transport/faulty.ts';
-import { systemPorts } from '../../../src/ports.ts';
 import { failure } from '../producer/steps.ts';
-import { Stage, shared, TASKS, until } from './members.ts';
+import type { RunningTime } from '../running-time.ts';
+import { SESSION_MS, Stage, shared, TASKS } from './members.ts';
 
 // kafkajs stands for any other tool that looks at the group.
 const { AssignerProtocol }: typeof import('kafkajs') = createRequire(import.meta.url)('kafkajs');
@@ -24,7 +24,9 @@ beforeEach(() => {
 
 afterEach(() => stage.close());
 
-const { sleep } = systemPorts.timers;
+const until: RunningTime['until'] = (holds, what) => stage.over.time.until(holds, what);
+const sleep = (ms: number) => stage.over.ports.timers.sleep(ms);
+const monotonic = () => stage.over.ports.clock.monotonic();
 
 function groupView() {
   return stage.over.broker.groups.find('billing')!.group;
@@ -107,13 +109,14 @@ describe('a group', () => {
   });
 
   test('takes over at once from a member that leaves', async () => {
-    // Longer than the test: only leaving ends the membership.
-    const a = await stage.joined({ name: 'a', sessionTimeoutMs: 60_000 });
-    const b = await stage.joined({ name: 'b', sessionTimeoutMs: 60_000 });
+    const a = await stage.joined({ name: 'a' });
+    const b = await stage.joined({ name: 'b' });
     await shared([2, 2], [a, b]);
     b.owned.clear();
+    const left = monotonic();
     await b.member.stop({ leave: 'leave' });
     await shared([4], [a]);
+    expect(monotonic() - left).toBeLessThan(SESSION_MS);
   });
 });
 
@@ -191,7 +194,9 @@ describe('a static member', () => {
     );
     expect(again.failures).toEqual([]);
     // At once: no session has to end before the others have what it cannot run.
+    const refused = monotonic();
     await shared([4], [a]);
+    expect(monotonic() - refused).toBeLessThan(SESSION_MS);
     expect(groupView().members()).toHaveLength(1);
   });
 
@@ -382,8 +387,7 @@ describe('a lost member', () => {
 
   test('finds out by its own clock after a stall, before it sends anything', async () => {
     const a = await stage.joined({ name: 'a', sessionTimeoutMs: 100, heartbeatIntervalMs: 30 });
-    const end = performance.now() + 200;
-    while (performance.now() < end);
+    stage.over.time.stall(200);
     await until(
       () => a.losses.length > 0,
       () => a.events,
@@ -451,7 +455,7 @@ describe('membership', () => {
     const asked = a.member.membership().then(({ generation }) => {
       known = generation;
     });
-    for (let turn = 0; turn < 5; turn++) await systemPorts.timers.turn();
+    for (let turn = 0; turn < 5; turn++) await stage.over.ports.timers.turn();
     expect([known, a.member.state]).toEqual([null, 'joining']);
     await asked;
     expect(known).toBe(before + 1);

@@ -1,11 +1,11 @@
-/** Group members over the embedded broker, with a record of what each was told. */
+/** Group members over the embedded broker in virtual time, with a record of what each was told. */
 import type { EscapementError } from '../../../src/errors.ts';
 import type { Cluster } from '../../../src/kafka/cluster/cluster.ts';
 import { GroupMember, type TaskPlan } from '../../../src/kafka/group/member.ts';
 import type { FaultPlan, FaultyTransport } from '../../../src/kafka/transport/faulty.ts';
-import { systemPorts } from '../../../src/ports.ts';
 import { silentLog } from '../../../src/telemetry/log.ts';
 import { OverBroker } from '../producer/over-broker.ts';
+import type { RunningTime } from '../running-time.ts';
 
 export interface MemberOptions {
   readonly name: string;
@@ -22,8 +22,7 @@ export interface MemberOptions {
   readonly rebalanceTimeoutMs?: number;
 }
 
-const UNTIL_MS = 15_000;
-
+export const SESSION_MS = 5_000;
 export const TASKS = ['orders_0', 'orders_1', 'orders_2', 'orders_3'];
 
 function planOfTask(id: string): TaskPlan {
@@ -33,6 +32,7 @@ function planOfTask(id: string): TaskPlan {
 
 export class Told {
   readonly name: string;
+  readonly time: RunningTime;
   readonly member: GroupMember;
   readonly cluster: Cluster;
   readonly transport: FaultyTransport;
@@ -46,6 +46,7 @@ export class Told {
 
   constructor(stage: Stage, options: MemberOptions) {
     this.name = options.name;
+    this.time = stage.over.time;
     const { cluster, transport } = stage.over.process(options.plan);
     this.cluster = cluster;
     this.transport = transport;
@@ -58,10 +59,10 @@ export class Told {
       fingerprint: 'test',
       host: options.host ?? null,
       schemas: () => new Map(),
-      sessionTimeoutMs: options.sessionTimeoutMs ?? 5_000,
+      sessionTimeoutMs: options.sessionTimeoutMs ?? SESSION_MS,
       heartbeatIntervalMs: options.heartbeatIntervalMs ?? 25,
       rebalanceTimeoutMs: options.rebalanceTimeoutMs ?? 3_000,
-      ports: systemPorts,
+      ports: this.time.ports,
       log: silentLog,
       listener: {
         assigned: (ids) => {
@@ -120,19 +121,13 @@ export class Stage {
   }
 }
 
-/** Waits until the condition holds; fails when it is to be feared that it never will. */
-export async function until(condition: () => boolean, what: () => unknown): Promise<void> {
-  const deadline = performance.now() + UNTIL_MS;
-  while (!condition()) {
-    if (performance.now() > deadline) throw new Error(`not reached: ${JSON.stringify(what())}`);
-    await systemPorts.timers.sleep(2);
-  }
-}
-
 /** Until the members own the tasks between them, as many each as told. */
-export async function shared(sizes: readonly number[], members: readonly Told[]): Promise<void> {
+export async function shared(
+  sizes: readonly number[],
+  members: readonly [Told, ...Told[]],
+): Promise<void> {
   const view = () => members.map(({ name, tasks, member }) => [name, tasks, member.state]);
-  await until(
+  await members[0].time.until(
     () =>
       members.every(({ member }) => member.state === 'stable') &&
       members

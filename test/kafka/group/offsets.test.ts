@@ -3,7 +3,7 @@ import { commitOffsets, fetchOffsets } from '../../../src/kafka/group/offsets.ts
 import { offsetFetch } from '../../../src/kafka/protocol/offset-fetch.ts';
 import { planOf } from '../../../src/kafka/transport/faulty.ts';
 import { failure, output, session, step } from '../producer/steps.ts';
-import { Stage, shared, until } from './members.ts';
+import { Stage, shared } from './members.ts';
 
 let stage: Stage;
 
@@ -43,7 +43,7 @@ describe('committed offsets', () => {
     const fetching = fetchOffsets(cluster, 'other', [USAGE]).then((offsets) => {
       found = offsets;
     });
-    await until(
+    await stage.over.time.until(
       () => transport.count(offsetFetch.key) > 1,
       () => 'the offsets are not asked for again',
     );
@@ -79,7 +79,7 @@ describe('a step of a member', () => {
 
   test('is committed in the generation that a rebalance has just begun', async () => {
     const a = await stage.joined({ name: 'a' });
-    const producer = session(a.cluster);
+    const producer = session(a.cluster, { ports: stage.over.ports });
     await producer.init();
     await producer.commit(step(outputs(), 1, () => a.member.membership()));
     const b = await stage.joined({ name: 'b' });
@@ -93,7 +93,7 @@ describe('a step of a member', () => {
     const a = await stage.joined({ name: 'a' });
     const passed = await a.member.membership();
     await shared([2, 2], [a, await stage.joined({ name: 'b' })]);
-    const producer = session(a.cluster);
+    const producer = session(a.cluster, { ports: stage.over.ports });
     await producer.init();
     const error = await failure(producer.commit(step(outputs(), 1, async () => passed)));
     expect(error.decision).toBe('abort');
@@ -105,7 +105,7 @@ describe('a step of a member', () => {
   test('is lost with the membership', async () => {
     const a = await stage.joined({ name: 'a' });
     const gone = { ...(await a.member.membership()), memberId: 'gone' };
-    const producer = session(a.cluster);
+    const producer = session(a.cluster, { ports: stage.over.ports });
     await producer.init();
     const error = await failure(producer.commit(step(outputs(), 1, async () => gone)));
     expect(error.decision).toBe('lost');
@@ -118,7 +118,7 @@ describe('a step of a member', () => {
       heartbeatIntervalMs: 10_000,
       sessionTimeoutMs: 20_000,
     });
-    const producer = session(old.cluster);
+    const producer = session(old.cluster, { ports: stage.over.ports });
     await producer.init();
     await stage.joined({ name: 'young', instanceId: 'i-a' });
     const membership = () => old.member.membership();
