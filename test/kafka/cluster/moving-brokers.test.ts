@@ -11,13 +11,16 @@ import { counting } from '../../exactness/lab.ts';
 import { freePorts } from '../../free-ports.ts';
 
 const HOST = '127.0.0.1';
-const WAIT = { timeout: 30_000 };
+const WAIT = { timeout: 60_000 };
+
+/** None that a server of another test is given while nobody listens there any more. */
+async function ownPort(): Promise<number> {
+  const [port] = await freePorts(1);
+  return port!;
+}
 
 /** An address where nothing listens. */
-async function deadAddress(): Promise<string> {
-  const [port] = await freePorts(1);
-  return `${HOST}:${port}`;
-}
+const deadAddress = async (): Promise<string> => `${HOST}:${await ownPort()}`;
 
 describe('an application', () => {
   let broker: Broker;
@@ -33,7 +36,7 @@ describe('an application', () => {
     client.createTopic('out');
     listeners = [];
     for (let node = 0; node < nodes; node++) {
-      listeners.push(await listen(broker, { host: HOST, port: 0, node }));
+      listeners.push(await listen(broker, { host: HOST, port: await ownPort(), node }));
     }
   };
   const address = (node: number): string => `${HOST}:${listeners[node]!.port}`;
@@ -67,7 +70,7 @@ describe('an application', () => {
   const writeTo = (topic: string) => client.produce(topic, 0, { values: ['v'], key: 'a' });
   const move = async (node: number): Promise<void> => {
     await listeners[node]!.close();
-    listeners[node] = await listen(broker, { host: HOST, port: 0, node });
+    listeners[node] = await listen(broker, { host: HOST, port: await ownPort(), node });
   };
 
   const leaderOf = (topic: string): number =>
