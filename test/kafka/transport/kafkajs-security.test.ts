@@ -10,7 +10,7 @@ import { silentLog } from '../../../src/telemetry/log.ts';
 const AWAY = ['kafka.example:9093'];
 const PASSWORD = 'pw-91d2-secret';
 const plain = { mechanism: 'plain', username: 'me', password: PASSWORD } as const;
-const REQUEST = { apiKey: 3, apiVersion: 4, body: Buffer.alloc(9), timeoutMs: 2_000 } as const;
+const REQUEST = { apiKey: 3, apiVersion: 4, body: Buffer.alloc(9), timeoutMs: 60_000 } as const;
 
 const warningsOf = (options: Pick<KafkaConfig, 'brokers' | 'sasl' | 'ssl'>): string[] => {
   const warnings: string[] = [];
