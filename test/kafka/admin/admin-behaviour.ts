@@ -26,6 +26,10 @@ export interface AdminTarget {
 }
 
 const LANE = { lane: 'transaction' } as const;
+/** Markers come when they come. */
+const WAIT = { timeout: 60_000 };
+/** Coordinators of a fresh broker load for a moment, and it learns of a new topic and its leader. */
+const PASSING: readonly number[] = [3, 5, 6, 14, 15, 16, 19, 51, 79];
 
 export function adminBehaviour(name: string, start: () => Promise<AdminTarget>): void {
   describe(`the admin on ${name}`, () => {
@@ -48,7 +52,6 @@ export function adminBehaviour(name: string, start: () => Promise<AdminTarget>):
       await target?.close();
     });
 
-    /** Coordinators of a fresh broker load for a moment. */
     const settled = async <T extends { errorCode: number }>(
       kind: 'group' | 'transaction',
       key: string,
@@ -56,7 +59,7 @@ export function adminBehaviour(name: string, start: () => Promise<AdminTarget>):
     ): Promise<T> => {
       for (;;) {
         const answer = await ask(await cluster.coordinator(kind, key));
-        if (![14, 15, 16, 51, 79].includes(answer.errorCode)) return answer;
+        if (!PASSING.includes(answer.errorCode)) return answer;
         cluster.forgetCoordinator(kind, key);
         await systemPorts.timers.sleep(50);
       }
@@ -71,31 +74,41 @@ export function adminBehaviour(name: string, start: () => Promise<AdminTarget>):
     const write = async (transactionalId: string, added: 'added' | 'unknown') => {
       const { producerId, producerEpoch: epoch } = await init(transactionalId);
       if (added === 'added') {
-        await cluster.send(
-          await cluster.coordinator('transaction', transactionalId),
-          addPartitionsToTxn,
-          {
-            v3AndBelowTransactionalId: transactionalId,
-            v3AndBelowProducerId: producerId,
-            v3AndBelowProducerEpoch: epoch,
-            v3AndBelowTopics: [{ name: topic, partitions: [0] }],
-          },
-          { ...LANE, versionMax: 3 },
-        );
+        const body = {
+          v3AndBelowTransactionalId: transactionalId,
+          v3AndBelowProducerId: producerId,
+          v3AndBelowProducerEpoch: epoch,
+          v3AndBelowTopics: [{ name: topic, partitions: [0] }],
+        };
+        const { errorCode } = await settled('transaction', transactionalId, async (node) => {
+          const options = { ...LANE, versionMax: 3 };
+          const { resultsByTopicV3AndBelow: topics } = await cluster.send(
+            node,
+            addPartitionsToTxn,
+            body,
+            options,
+          );
+          return { errorCode: topics[0]!.resultsByPartition[0]!.partitionErrorCode };
+        });
+        expect(errorCode).toBe(0);
       }
       const records = batch({
         ...{ values: ['held'], producerId, epoch, sequence: 0, transactional: 'transactional' },
       });
-      const answer = await cluster.send(
-        await cluster.leaderOf(topic, 0),
-        produce,
-        {
-          ...{ transactionalId, acks: -1, timeoutMs: 5_000 },
-          topicData: [{ name: topic, partitionData: [{ index: 0, records }] }],
-        },
-        { ...LANE, versionMax: 9 },
-      );
-      expect(answer.responses[0]?.partitionResponses[0]?.errorCode).toBe(0);
+      const written = await settled('transaction', transactionalId, async () => {
+        cluster.forgetLeader(topic, 0);
+        const answer = await cluster.send(
+          await cluster.leaderOf(topic, 0),
+          produce,
+          {
+            ...{ transactionalId, acks: -1, timeoutMs: 5_000 },
+            topicData: [{ name: topic, partitionData: [{ index: 0, records }] }],
+          },
+          { ...LANE, versionMax: 9 },
+        );
+        return answer.responses[0]!.partitionResponses[0]!;
+      });
+      expect(written.errorCode).toBe(0);
       return { producerId, epoch };
     };
 
@@ -119,19 +132,19 @@ export function adminBehaviour(name: string, start: () => Promise<AdminTarget>):
       const ids = (filter: object) =>
         admin.listTransactions(filter).then((all) => all.map((each) => each.transactionalId));
       expect(await ids({ openForMs: 3_600_000 })).not.toContain(transactionalId);
-      await expect.poll(() => ids({ openForMs: 1 })).toContain(transactionalId);
+      await expect.poll(() => ids({ openForMs: 1 }), WAIT).toContain(transactionalId);
       // Its coordinator will end it, so it does not hang.
       expect(await admin.hangingTransactions(topic, 0)).toEqual([]);
 
       await admin.endTransaction(transactionalId);
-      await expect.poll(isHeld).toBe(false);
+      await expect.poll(isHeld, WAIT).toBe(false);
       expect(await admin.openTransactions(topic, 0)).toEqual([]);
     });
 
     it('knows no id that was never used', async () => {
       const none = `${topic}-never`;
-      for (const ask of [admin.describeTransaction(none), admin.endTransaction(none)]) {
-        const error = await ask.then(
+      for (const ask of [() => admin.describeTransaction(none), () => admin.endTransaction(none)]) {
+        const error = await ask().then(
           () => null,
           (cause: unknown) => cause as EscapementError,
         );
@@ -236,7 +249,7 @@ export function adminBehaviour(name: string, start: () => Promise<AdminTarget>):
       const added = target.hangs === 'without-verification' ? 'unknown' : 'added';
       const { producerId } = await write(`${topic}-hanging`, added);
       target.forget?.();
-      await expect.poll(isHeld).toBe(true);
+      await expect.poll(isHeld, WAIT).toBe(true);
       expect(await admin.hangingTransactions(topic, 3_600_000_000_000)).toEqual([]);
       const hanging = await admin.hangingTransactions(topic, 0);
       expect(hanging).toMatchObject([{ topic, partition: 0, producerId }]);
@@ -245,7 +258,7 @@ export function adminBehaviour(name: string, start: () => Promise<AdminTarget>):
         code: 'TRANSACTION_UNKNOWN',
       });
       await admin.abortHanging(hanging[0]!);
-      await expect.poll(isHeld).toBe(false);
+      await expect.poll(isHeld, WAIT).toBe(false);
       expect(await admin.hangingTransactions(topic, 0)).toEqual([]);
     });
   });
