@@ -124,6 +124,9 @@ describe('secrets', () => {
 
   const security = {
     logLevel: logLevel.DEBUG,
+    // None of them is to fail by a machine that is busy.
+    connectionTimeout: 60_000,
+    authenticationTimeout: 60_000,
     sasl: { mechanism: 'plain', username: 'me', password: SECRETS.password },
   } as const;
 
@@ -161,7 +164,7 @@ describe('secrets', () => {
       failing({ kafka: { brokers: [address], ssl: { key: 'no key', passphrase } } }),
     ]);
     expect(codes.every((code) => /FAILED|INVALID|UNKNOWN|BROKER_ERROR/.test(code))).toBe(true);
-  }, 60_000);
+  });
 
   it('stay out of a registry that refuses, is away, or is badly addressed', async () => {
     const { registryUser, registryPassword, urlPassword } = SECRETS;
@@ -187,7 +190,7 @@ describe('secrets', () => {
         expect(error).toMatchObject({ code: 'OPTION_INVALID' });
       }
     }
-  }, 60_000);
+  });
 
   it('stay out of options that are refused, and records out of everything', async () => {
     const { password } = SECRETS;
@@ -219,7 +222,7 @@ describe('secrets', () => {
       to('out', { key: text, value: out }),
     );
     expect(await failing({}, typed)).toBe('SERDE_FAILED');
-  }, 60_000);
+  });
 
   it('are in nothing that was heard', () => {
     expect(ear.heard.length).toBeGreaterThan(50);

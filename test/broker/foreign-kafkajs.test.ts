@@ -6,6 +6,8 @@ import { type Listener, listen } from '../../src/broker/tcp.ts';
 import { systemPorts } from '../../src/ports.ts';
 
 const faults: unknown[] = [];
+/** Longer than a busy machine takes: nothing here is to time out. */
+const PATIENT_MS = 60_000;
 
 describe.each([
   { transactionVersion: 1, nodes: 1 },
@@ -31,6 +33,9 @@ describe.each([
       brokers: listeners.map(({ port }) => `127.0.0.1:${port}`),
       clientId: 'foreign',
       logLevel: logLevel.NOTHING,
+      connectionTimeout: PATIENT_MS,
+      authenticationTimeout: PATIENT_MS,
+      requestTimeout: PATIENT_MS,
       retry: { initialRetryTime: 20 },
     });
   });
@@ -65,7 +70,8 @@ describe.each([
 
   /** Collects `count` values of a topic from its beginning, in a group. */
   async function consume(groupId: string, topic: string, count: number): Promise<string[]> {
-    const consumer = kafka.consumer({ groupId, maxWaitTimeInMs: 50 });
+    const sessionTimeout = PATIENT_MS;
+    const consumer = kafka.consumer({ groupId, maxWaitTimeInMs: 50, sessionTimeout });
     const values: string[] = [];
     await consumer.connect();
     await consumer.subscribe({ topics: [topic], fromBeginning: true });
@@ -81,7 +87,7 @@ describe.each([
   }
 
   const until = (condition: () => boolean) =>
-    expect.poll(condition, { timeout: 10_000 }).toBe(true);
+    expect.poll(condition, { timeout: PATIENT_MS }).toBe(true);
 
   test('administers topics', async () => {
     await createTopic('administered', 3);
@@ -160,6 +166,7 @@ describe.each([
     const producer = kafka.producer({
       idempotent: true,
       transactionalId: 'foreign-1',
+      transactionTimeout: 10 * PATIENT_MS,
       maxInFlightRequests: 1,
       retry: { initialRetryTime: 20 },
     });
@@ -198,7 +205,7 @@ describe.each([
         groupId: 'sharers',
         maxWaitTimeInMs: 50,
         heartbeatInterval: 100,
-        sessionTimeout: 5_000,
+        sessionTimeout: PATIENT_MS,
       });
       consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
         owned.set(name, payload.memberAssignment.shared?.length ?? 0);
