@@ -1,8 +1,9 @@
 /**
  * One consumer group of the classic protocol: members, generations and rebalances (rule 15).
  *
- * Owns its members and their timers. Called by `groups.ts`, which has found the group; answers
- * through the callbacks it was given, at once or when the rebalance ends.
+ * Owns the rebalance and the timers of the members, who are in the roster. Called by `groups.ts`,
+ * which has found the group; answers through the callbacks it was given, at once or when the
+ * rebalance ends.
  *
  *            join                all joined            leader synced
  *   Empty ─────────► Preparing ─────────────► Completing ─────────────► Stable
@@ -16,8 +17,8 @@
  *     that did not come are out, static ones stay with their place (KIP-345).
  * I3. A member that took a generation asks for its assignment within the longest rebalance timeout,
  *     also when the group is stable by then; else it is put out.
- * I4. An instance id names one member. A newcomer with the same instance id takes its place and
- *     assignment, and whatever the old member id still waits for or sends is FENCED_INSTANCE_ID.
+ * I4. A newcomer with the instance id of a member takes its place and assignment, and whatever the
+ *     old member id still waits for or sends is FENCED_INSTANCE_ID.
  */
 import { KafkaErrorCode } from '../kafka/protocol/error-codes.ts';
 import type { Ports, Timer } from '../ports.ts';
@@ -33,11 +34,10 @@ import {
   type SyncAnswer,
   type SyncRequest,
   sameProtocols,
-  selectProtocol,
-  speaks,
   syncRefused,
   topicsOf,
 } from './membership.ts';
+import { Roster } from './roster.ts';
 
 export type GroupState = 'Empty' | 'PreparingRebalance' | 'CompletingRebalance' | 'Stable' | 'Dead';
 
@@ -67,11 +67,9 @@ export class Group {
   protocolName: string | null = null;
   readonly #ports: Ports;
   readonly #options: GroupOptions;
-  readonly #members = new Map<string, Member>();
-  readonly #instances = new Map<string, string>();
+  readonly #roster = new Roster();
   /** Ids given out by MEMBER_ID_REQUIRED that did not come back yet. */
   readonly #expected = new Map<string, Timer>();
-  #leader: string | null = null;
   #rebalance: Timer | null = null;
   #initialDelay: 'running' | 'over' = 'over';
   /** Members that came since the initial delay began; they prolong it. */
@@ -110,7 +108,7 @@ export class Group {
   }
 
   members(): MemberView[] {
-    return [...this.#members.values()].map((member) => ({
+    return this.#roster.members.map((member) => ({
       memberId: member.memberId,
       instanceId: member.instanceId,
       clientId: member.clientId,
@@ -122,7 +120,7 @@ export class Group {
 
   join(request: JoinRequest): void {
     const errorCode = this.#checkJoin(request);
-    const member = this.#members.get(request.memberId);
+    const member = this.#roster.find(request.memberId);
     const expected = this.#expected.get(request.memberId);
     if (errorCode !== KafkaErrorCode.NONE) {
       request.answer(joinRefused(errorCode, request.memberId));
@@ -141,7 +139,7 @@ export class Group {
 
   sync(request: SyncRequest): void {
     const errorCode = this.#checkSync(request);
-    const member = this.#members.get(request.memberId);
+    const member = this.#roster.find(request.memberId);
     if (errorCode !== KafkaErrorCode.NONE || member === undefined) {
       request.answer(syncRefused(errorCode));
       return;
@@ -155,19 +153,19 @@ export class Group {
     member.sync?.(syncRefused(KafkaErrorCode.REBALANCE_IN_PROGRESS));
     member.sync = request.answer;
     this.#unsynced.delete(member.memberId);
-    if (member.memberId === this.#leader) this.#assign(request);
+    if (member.memberId === this.#roster.leader) this.#assign(request);
   }
 
   /** A commit shows that a member lives, except while the group waits for its leader. */
   committed(memberId: string): void {
-    const member = this.#members.get(memberId);
+    const member = this.#roster.find(memberId);
     if (member !== undefined && this.state !== 'CompletingRebalance') this.#touch(member);
   }
 
   heartbeat(memberId: string, instanceId: string | null, generation: number): number {
     const errorCode = this.check(memberId, instanceId, generation);
     if (errorCode !== KafkaErrorCode.NONE) return errorCode;
-    this.#touch(this.#members.get(memberId)!);
+    this.#touch(this.#roster.find(memberId)!);
     return this.state === 'PreparingRebalance'
       ? KafkaErrorCode.REBALANCE_IN_PROGRESS
       : KafkaErrorCode.NONE;
@@ -175,10 +173,12 @@ export class Group {
 
   leave(memberId: string, instanceId: string | null): number {
     if (instanceId !== null) {
-      const current = this.#instances.get(instanceId);
+      const current = this.#roster.ofInstance(instanceId);
       if (current === undefined) return KafkaErrorCode.UNKNOWN_MEMBER_ID;
-      if (memberId !== '' && memberId !== current) return KafkaErrorCode.FENCED_INSTANCE_ID;
-      this.#remove(this.#members.get(current)!);
+      if (memberId !== '' && memberId !== current.memberId) {
+        return KafkaErrorCode.FENCED_INSTANCE_ID;
+      }
+      this.#remove(current);
       return KafkaErrorCode.NONE;
     }
     const expected = this.#expected.get(memberId);
@@ -186,7 +186,7 @@ export class Group {
       this.#dropExpected(memberId);
       return KafkaErrorCode.NONE;
     }
-    const member = this.#members.get(memberId);
+    const member = this.#roster.find(memberId);
     if (member === undefined) return KafkaErrorCode.UNKNOWN_MEMBER_ID;
     this.#remove(member);
     return KafkaErrorCode.NONE;
@@ -194,9 +194,9 @@ export class Group {
 
   /** Whether the caller is a member of this generation; the error code if not. */
   check(memberId: string, instanceId: string | null, generation: number): number {
-    const fenced = this.#checkInstance(memberId, instanceId);
+    const fenced = this.#roster.checkInstance(memberId, instanceId);
     if (fenced !== KafkaErrorCode.NONE) return fenced;
-    if (!this.#members.has(memberId)) return KafkaErrorCode.UNKNOWN_MEMBER_ID;
+    if (this.#roster.find(memberId) === undefined) return KafkaErrorCode.UNKNOWN_MEMBER_ID;
     return generation === this.generation ? KafkaErrorCode.NONE : KafkaErrorCode.ILLEGAL_GENERATION;
   }
 
@@ -210,7 +210,7 @@ export class Group {
    * what was last written to its log, the generation that was last assigned. Sessions start again.
    */
   reload(): void {
-    for (const member of this.#members.values()) {
+    for (const member of this.#roster.members) {
       member.join?.(joinRefused(KafkaErrorCode.NOT_COORDINATOR, member.memberId));
       member.sync?.(syncRefused(KafkaErrorCode.NOT_COORDINATOR));
     }
@@ -220,13 +220,12 @@ export class Group {
     this.generation = generation;
     this.protocolType = protocolType;
     this.protocolName = protocolName;
-    this.#leader = leader;
     for (const written of members) {
       const member: Member = { ...written };
-      this.#members.set(member.memberId, member);
-      if (member.instanceId !== null) this.#instances.set(member.instanceId, member.memberId);
+      this.#roster.add(member);
       this.#touch(member);
     }
+    this.#roster.leader = leader;
     this.#subscribed = this.#subscriptionsOf();
   }
 
@@ -237,22 +236,21 @@ export class Group {
     this.#pendingSync = null;
     this.#unsynced.clear();
     for (const timer of this.#expected.values()) timer.cancel();
-    for (const member of this.#members.values()) member.session?.cancel();
-    this.#members.clear();
+    for (const member of this.#roster.members) member.session?.cancel();
+    this.#roster.clear();
     this.#expected.clear();
-    this.#instances.clear();
   }
 
   /** As Kafka writes a group: when it is assigned, when a static member is replaced, when empty. */
   #write(): void {
     this.#written = {
-      members: [...this.#members.values()].map((member) => ({
+      members: this.#roster.members.map((member) => ({
         ...member,
         join: null,
         sync: null,
         session: null,
       })),
-      leader: this.#leader,
+      leader: this.#roster.leader,
       generation: this.generation,
       protocolType: this.protocolType,
       protocolName: this.protocolName,
@@ -264,7 +262,7 @@ export class Group {
     if (!this.#accepts(request)) return KafkaErrorCode.INCONSISTENT_GROUP_PROTOCOL;
     return request.memberId === ''
       ? KafkaErrorCode.NONE
-      : this.#checkInstance(request.memberId, request.instanceId);
+      : this.#roster.checkInstance(request.memberId, request.instanceId);
   }
 
   #checkSync(request: SyncRequest): number {
@@ -282,30 +280,20 @@ export class Group {
       : KafkaErrorCode.NONE;
   }
 
-  #checkInstance(memberId: string, instanceId: string | null): number {
-    if (instanceId === null) return KafkaErrorCode.NONE;
-    const current = this.#instances.get(instanceId);
-    if (current === undefined) return KafkaErrorCode.UNKNOWN_MEMBER_ID;
-    return current === memberId ? KafkaErrorCode.NONE : KafkaErrorCode.FENCED_INSTANCE_ID;
-  }
-
   /** One protocol type, and a protocol that everybody speaks. */
   #accepts(request: JoinRequest): boolean {
     if (request.protocolType === '' || request.protocols.length === 0) return false;
-    if (this.#members.size === 0) return true;
-    if (request.protocolType !== this.protocolType) return false;
-    return request.protocols.some((protocol) =>
-      [...this.#members.values()].every((member) => speaks(member.protocols, protocol.name)),
-    );
+    if (this.#roster.size === 0) return true;
+    return request.protocolType === this.protocolType && this.#roster.shares(request.protocols);
   }
 
   #joinNewcomer(request: JoinRequest): void {
     const { instanceId, clientId } = request;
     const unique = this.#ports.random.bytes(16).toString('hex');
     const memberId = `${instanceId ?? clientId}-${unique}`;
-    const replaced = instanceId === null ? undefined : this.#instances.get(instanceId);
+    const replaced = instanceId === null ? undefined : this.#roster.ofInstance(instanceId);
     if (replaced !== undefined) {
-      this.#replace(this.#members.get(replaced)!, memberId, request);
+      this.#replace(replaced, memberId, request);
     } else if (instanceId !== null || request.newcomer === 'let-in') {
       this.#addMember(memberId, request);
     } else {
@@ -320,36 +308,28 @@ export class Group {
   /** I4: the instance came again, most likely after a restart. */
   #replace(member: Member, memberId: string, request: JoinRequest): void {
     const oldId = member.memberId;
-    const oldLeader = this.#leader;
+    const oldLeader = this.#roster.leader;
     member.join?.(joinRefused(KafkaErrorCode.FENCED_INSTANCE_ID, oldId));
     member.sync?.(syncRefused(KafkaErrorCode.FENCED_INSTANCE_ID));
     member.join = null;
     member.sync = null;
-    // Rebuilt in order: the place of a member in the list is that of its instance.
-    const members = [...this.#members.values()];
-    member.memberId = memberId;
-    this.#members.clear();
-    for (const each of members) this.#members.set(each.memberId, each);
-    this.#instances.set(request.instanceId!, memberId);
+    this.#roster.rename(member, memberId);
     if (this.#unsynced.delete(oldId)) this.#unsynced.add(memberId);
-    if (oldLeader === oldId) this.#leader = memberId;
     this.#update(member, request);
-    if (
-      this.state === 'Stable' &&
-      selectProtocol([...this.#members.values()]) === this.protocolName
-    ) {
+    if (this.state === 'Stable' && this.#roster.selectProtocol() === this.protocolName) {
       // No rebalance: SyncGroup gives the old assignment back. Before v9 the answer names the old
       // leader, so that the newcomer does not assign on top of a generation that stands.
       this.#touch(member);
       this.#write();
-      const isLeader = this.#leader === memberId;
+      const { leader } = this.#roster;
+      const isLeader = leader === memberId;
       const known = request.skipAssignment === 'known';
       request.answer({
         errorCode: KafkaErrorCode.NONE,
         generation: this.generation,
         protocolType: this.protocolType,
         protocolName: this.protocolName,
-        leader: (known ? this.#leader : oldLeader) ?? '',
+        leader: (known ? leader : oldLeader) ?? '',
         skipAssignment: known && isLeader,
         memberId,
         members: known && isLeader ? this.#subscriptions() : [],
@@ -374,10 +354,8 @@ export class Group {
       sync: null,
       session: null,
     };
-    if (this.#members.size === 0) this.protocolType = request.protocolType;
-    this.#members.set(memberId, member);
-    if (request.instanceId !== null) this.#instances.set(request.instanceId, memberId);
-    this.#leader ??= memberId;
+    if (this.#roster.size === 0) this.protocolType = request.protocolType;
+    this.#roster.add(member);
     this.#lateComers = 'some';
     this.#update(member, request);
     member.session?.cancel();
@@ -387,7 +365,7 @@ export class Group {
 
   #joinMember(member: Member, request: JoinRequest): void {
     const same = sameProtocols(member.protocols, request.protocols);
-    const isLeader = member.memberId === this.#leader;
+    const isLeader = member.memberId === this.#roster.leader;
     // The answer to an earlier JoinGroup was lost, or a follower checks in: nothing changes.
     const nothingNew =
       same && (this.state === 'CompletingRebalance' || (this.state === 'Stable' && !isLeader));
@@ -440,12 +418,8 @@ export class Group {
   }
 
   #forget(member: Member): void {
-    this.#members.delete(member.memberId);
+    this.#roster.remove(member);
     this.#unsynced.delete(member.memberId);
-    if (member.instanceId !== null) this.#instances.delete(member.instanceId);
-    if (this.#leader === member.memberId) {
-      this.#leader = this.#members.keys().next().value ?? null;
-    }
   }
 
   #dropExpected(memberId: string): void {
@@ -463,7 +437,7 @@ export class Group {
     this.#pendingSync = null;
     this.#unsynced.clear();
     if (this.state === 'CompletingRebalance') {
-      for (const member of this.#members.values()) {
+      for (const member of this.#roster.members) {
         member.assignment = NOTHING;
         this.#answerSync(member, syncRefused(KafkaErrorCode.REBALANCE_IN_PROGRESS));
       }
@@ -475,7 +449,7 @@ export class Group {
     if (this.#initialDelay === 'running') {
       const delayMs = this.#options.initialRebalanceDelayMs;
       this.#lateComers = 'none';
-      this.#awaitFirst(delayMs, Math.max(this.#longestRebalanceMs() - delayMs, 0));
+      this.#awaitFirst(delayMs, Math.max(this.#roster.longestRebalanceMs() - delayMs, 0));
       return;
     }
     this.#awaitMembers();
@@ -500,58 +474,52 @@ export class Group {
   }
 
   #awaitMembers(): void {
-    this.#rebalance = this.#ports.timers.after(this.#longestRebalanceMs(), () => this.#complete());
+    this.#rebalance = this.#ports.timers.after(this.#roster.longestRebalanceMs(), () =>
+      this.#complete(),
+    );
   }
 
   #subscriptionsOf(): ReadonlySet<string> | null {
-    return this.protocolType === CONSUMER_PROTOCOL ? topicsOf([...this.#members.values()]) : null;
-  }
-
-  #longestRebalanceMs(): number {
-    let longest = 0;
-    for (const member of this.#members.values()) {
-      longest = Math.max(longest, member.rebalanceTimeoutMs);
-    }
-    return longest;
+    return this.protocolType === CONSUMER_PROTOCOL ? topicsOf(this.#roster.members) : null;
   }
 
   #tryComplete(): void {
     if (this.#initialDelay === 'running' || this.#expected.size > 0) return;
-    for (const member of this.#members.values()) if (member.join === null) return;
-    this.#complete();
+    if (this.#roster.haveAllJoined()) this.#complete();
   }
 
   /** Ends the join phase with whoever came (I2). */
   #complete(): void {
     this.#rebalance?.cancel();
     this.#rebalance = null;
-    for (const member of [...this.#members.values()]) {
+    for (const member of this.#roster.members) {
       if (member.join !== null || member.instanceId !== null) continue;
       member.session?.cancel();
       this.#forget(member);
     }
-    const leader = this.#leader === null ? undefined : this.#members.get(this.#leader);
-    if (leader !== undefined && leader.join === null) {
-      const joined = [...this.#members.values()].find((member) => member.join !== null);
-      if (joined === undefined) {
+    if (this.#roster.size > 0) {
+      const joined = this.#roster.members.filter(({ join }) => join !== null);
+      const [first] = joined;
+      if (first === undefined) {
         this.#awaitMembers();
         return;
       }
-      this.#leader = joined.memberId;
+      if (!joined.some(({ memberId }) => memberId === this.#roster.leader)) {
+        this.#roster.leader = first.memberId;
+      }
     }
     this.generation += 1;
     this.#subscribed = this.#subscriptionsOf();
-    if (this.#members.size === 0) {
+    if (this.#roster.size === 0) {
       this.state = 'Empty';
       this.#emptySince = this.#ports.clock.now();
       this.protocolName = null;
-      this.#leader = null;
       this.#write();
       return;
     }
-    this.protocolName = selectProtocol([...this.#members.values()]);
+    this.protocolName = this.#roster.selectProtocol();
     this.state = 'CompletingRebalance';
-    for (const member of [...this.#members.values()]) {
+    for (const member of this.#roster.members) {
       const answer = member.join;
       member.join = null;
       this.#touch(member);
@@ -561,10 +529,10 @@ export class Group {
   }
 
   #awaitSync(): void {
-    this.#unsynced = new Set(this.#members.keys());
+    this.#unsynced = new Set(this.#roster.ids);
     this.#pendingSync?.cancel();
-    this.#pendingSync = this.#ports.timers.after(this.#longestRebalanceMs(), () => {
-      const silent = [...this.#unsynced].map((memberId) => this.#members.get(memberId)!);
+    this.#pendingSync = this.#ports.timers.after(this.#roster.longestRebalanceMs(), () => {
+      const silent = [...this.#unsynced].map((memberId) => this.#roster.find(memberId)!);
       for (const member of silent) {
         member.session?.cancel();
         this.#forget(member);
@@ -576,11 +544,11 @@ export class Group {
   #assign(request: SyncRequest): void {
     const given = new Map(request.assignments.map((each) => [each.memberId, each.assignment]));
     this.state = 'Stable';
-    for (const member of this.#members.values()) {
+    for (const member of this.#roster.members) {
       member.assignment = Buffer.from(given.get(member.memberId) ?? NOTHING);
     }
     this.#write();
-    for (const member of [...this.#members.values()]) {
+    for (const member of this.#roster.members) {
       if (member.sync === null) continue;
       this.#touch(member);
       this.#answerSync(member, this.#syncAnswer(member));
@@ -594,7 +562,7 @@ export class Group {
   }
 
   #subscriptions(): JoinAnswer['members'] {
-    return [...this.#members.values()].map((member) => ({
+    return this.#roster.members.map((member) => ({
       memberId: member.memberId,
       instanceId: member.instanceId,
       metadata: metadataOf(member, this.protocolName),
@@ -607,11 +575,13 @@ export class Group {
       generation: this.generation,
       protocolType: this.protocolType,
       protocolName: this.protocolName,
-      leader: this.#leader ?? '',
+      leader: this.#roster.leader ?? '',
       skipAssignment: false,
       memberId: member.memberId,
       members:
-        member.memberId === this.#leader && this.state !== 'Stable' ? this.#subscriptions() : [],
+        member.memberId === this.#roster.leader && this.state !== 'Stable'
+          ? this.#subscriptions()
+          : [],
     };
   }
 
