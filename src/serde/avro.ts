@@ -18,14 +18,8 @@ import { EscapementError, messageOf } from '../errors.ts';
 import { type Clock, systemPorts } from '../ports.ts';
 import { AvroCursor } from './avro-cursor.ts';
 import { type AvroSchema, compactSchema, normalForm, parseSchema } from './avro-schema.ts';
-import {
-  type AvroReader,
-  type AvroType,
-  type LongRepresentation,
-  readerType,
-  resolve,
-  writerType,
-} from './avro-types.ts';
+import { type LongRepresentation, readerType, resolve, writerType } from './avro-types.ts';
+import type { AvroReader, AvroType } from './avsc-types.ts';
 import { kindOf } from './kind-of.ts';
 import type { Registry } from './registry.ts';
 import type { SchemaPreparation, Serde } from './serde.ts';
