@@ -10,7 +10,7 @@ import type { TransactionalSession } from '../../src/kafka/producer/session.ts';
 import type { SessionStep } from '../../src/kafka/producer/step.ts';
 import type { Header } from '../../src/kafka/records/headers.ts';
 import { parseFetched } from '../../src/kafka/records/parse-fetched.ts';
-import { type Ports, systemPorts } from '../../src/ports.ts';
+import type { Ports } from '../../src/ports.ts';
 import type { Committed } from '../../src/runtime/committed.ts';
 import { Task } from '../../src/runtime/task.ts';
 import type { TopicNames } from '../../src/runtime/task-plan.ts';
@@ -23,6 +23,7 @@ import type { Topology } from '../../src/topology/node.ts';
 import { stages } from '../../src/topology/stages.ts';
 import { subTopologies } from '../../src/topology/sub-topologies.ts';
 import { StepIds } from '../../src/transaction/step-id.ts';
+import { steadyPorts } from '../exactness/steady-time.ts';
 
 export interface Given {
   readonly key?: string | Buffer | null;
@@ -69,7 +70,7 @@ export class Bench {
   readonly #ends = new Map<string, number>();
 
   constructor(built: Topology | { build(): Topology }, given: BenchOptions = {}) {
-    const ports = given.ports ?? systemPorts;
+    const ports = given.ports ?? steadyPorts;
     const [part] = subTopologies('build' in built ? built.build() : built);
     const subTopology = { ...part!, stages: stages(part!) };
     const inputs = part!.sources.map(({ topic }) => ({ topic, partition: given.partition ?? 0 }));

@@ -1,8 +1,24 @@
 import { expect, test } from 'vitest';
-import { systemPorts } from '../../src/ports.ts';
+import type { Ports } from '../../src/ports.ts';
 import { type AssignmentParts, fenceAndRead } from '../../src/runtime/assignment.ts';
+import { steadyPorts } from '../exactness/steady-time.ts';
 
 const UNSTABLE_OFFSET_COMMIT = 88;
+
+/** Time passes in pauses alone, and they are over at once. */
+function skippingPorts(): Ports {
+  let now = 0;
+  return {
+    ...steadyPorts,
+    clock: { now: () => now, monotonic: () => now },
+    timers: {
+      ...steadyPorts.timers,
+      sleep: async (ms) => {
+        now += ms;
+      },
+    },
+  };
+}
 
 /** A coordinator that answers every OffsetFetch with the error until it is `settled`. */
 function held(settledAfter: number) {
@@ -13,7 +29,7 @@ function held(settledAfter: number) {
     group: { heartbeat: async () => void asked.push('heartbeat') },
     options: { applicationId: 'billing' },
     cluster: {
-      lookups: { ports: systemPorts, timeoutMs: 100, attemptMs: [100, 100] },
+      lookups: { ports: skippingPorts(), timeoutMs: 100, attemptMs: [100, 100] },
       requestTimeoutMs: 100,
       coordinator: async () => 1,
       forgetCoordinator: () => {},

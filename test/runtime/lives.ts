@@ -1,16 +1,37 @@
 /** A task over an embedded broker, the group played by the test. */
-import { resolveOptions } from '../../src/config/options.ts';
+import { type Options, resolveOptions } from '../../src/config/options.ts';
 import type { EscapementError } from '../../src/errors.ts';
 import { Cluster } from '../../src/kafka/cluster/cluster.ts';
 import { Fetcher } from '../../src/kafka/fetch/fetcher.ts';
-import { systemPorts } from '../../src/ports.ts';
+import type { Ports } from '../../src/ports.ts';
 import { type ApplicationPlan, planApplication } from '../../src/runtime/application-plan.ts';
 import type { GroupPort } from '../../src/runtime/group-port.ts';
 import { TaskLife } from '../../src/runtime/task-life.ts';
 import { silentLog } from '../../src/telemetry/log.ts';
 import { Metrics } from '../../src/telemetry/metrics.ts';
 import { counting, Lab, until } from '../exactness/lab.ts';
+import { steadyPorts } from '../exactness/steady-time.ts';
 import type { Hold, Wire } from '../exactness/wire.ts';
+
+interface LivesParts {
+  readonly wire: Wire;
+  readonly cluster: Cluster;
+  readonly plan: ApplicationPlan;
+  readonly options: Options;
+  readonly lookupTime: LookupTime;
+}
+
+/** Time that the test may move on. */
+class LookupTime {
+  aheadMs = 0;
+  readonly ports: Ports = {
+    ...steadyPorts,
+    clock: {
+      now: () => steadyPorts.clock.now(),
+      monotonic: () => steadyPorts.clock.monotonic() + this.aheadMs,
+    },
+  };
+}
 
 /** Lives of the task `in_0`, driven as an instance drives them. */
 export class Lives {
@@ -27,33 +48,51 @@ export class Lives {
   joining: Hold | null = null;
   waiting = 0;
   readonly #plan: ApplicationPlan;
+  readonly #options: Options;
+  readonly #lookupTime: LookupTime;
   readonly #lives = new Set<TaskLife>();
+  readonly #driven: Promise<void>;
   #driving = true;
 
-  private constructor(lab: Lab, wire: Wire, cluster: Cluster, plan: ApplicationPlan) {
+  private constructor(lab: Lab, { wire, cluster, plan, options, lookupTime }: LivesParts) {
     this.lab = lab;
     this.wire = wire;
     this.cluster = cluster;
     this.#plan = plan;
-    this.fetcher = new Fetcher({ cluster, ports: systemPorts, log: silentLog, maxWaitMs: 20 });
-    void this.#drive();
+    this.#options = options;
+    this.#lookupTime = lookupTime;
+    this.fetcher = new Fetcher({ cluster, ports: steadyPorts, log: silentLog, maxWaitMs: 20 });
+    this.#driven = this.#drive();
   }
 
-  static async open(
-    options: { readonly requestTimeoutMs?: number; readonly transactionVersion?: 1 | 2 } = {},
-  ): Promise<Lives> {
-    const { requestTimeoutMs = 30_000, transactionVersion = 2 } = options;
+  /** A transaction lasts a minute, so that none of them ends because the machine stands still. */
+  static async open({
+    transactionVersion = 2,
+    transactionTimeoutMs = 60_000,
+  }: {
+    readonly transactionVersion?: 1 | 2;
+    readonly transactionTimeoutMs?: number;
+  } = {}): Promise<Lives> {
     const lab = await Lab.open({ in: 1, out: 1 }, { transactionVersion });
     const wire = lab.wire();
-    const cluster = new Cluster({
-      transport: wire,
-      ports: systemPorts,
-      log: silentLog,
-      requestTimeoutMs,
-    });
+    const lookupTime = new LookupTime();
+    const { ports } = lookupTime;
+    const cluster = new Cluster({ transport: wire, ports, log: silentLog });
     await cluster.start();
-    const plan = await planApplication(counting().build(), cluster, OPTIONS);
-    return new Lives(lab, wire, cluster, plan);
+    const applicationId = 'app';
+    const options = resolveOptions({
+      applicationId,
+      stopTimeoutMs: 150,
+      transactionTimeoutMs,
+      rebalanceTimeoutMs: 120_000,
+    });
+    const plan = await planApplication(counting().build(), cluster, options);
+    return new Lives(lab, { wire, cluster, plan, options, lookupTime });
+  }
+
+  /** For the lookups of the cluster alone so much time passes at once. */
+  pass(ms: number): void {
+    this.#lookupTime.aheadMs += ms;
   }
 
   begin(): TaskLife {
@@ -78,8 +117,8 @@ export class Lives {
       cluster: this.cluster,
       fetcher: this.fetcher,
       group,
-      options: OPTIONS,
-      ports: systemPorts,
+      options: this.#options,
+      ports: steadyPorts,
       log: silentLog,
       listener: {},
       metrics: new Metrics(),
@@ -112,22 +151,17 @@ export class Lives {
     while (this.#driving) {
       for (const life of this.#lives) {
         life.work(Number.POSITIVE_INFINITY);
-        life.commitIfDue(systemPorts.clock.monotonic());
+        life.commitIfDue(steadyPorts.clock.monotonic());
       }
-      await systemPorts.timers.sleep(1);
+      await steadyPorts.timers.sleep(1);
     }
   }
 
   async close(): Promise<void> {
     this.#driving = false;
+    await this.#driven;
     await this.fetcher.close();
     await this.cluster.close();
     await this.lab.close();
   }
 }
-
-const OPTIONS = resolveOptions({
-  applicationId: 'app',
-  stopTimeoutMs: 150,
-  transactionTimeoutMs: 2_000,
-});

@@ -10,10 +10,10 @@ import { KafkaErrorCode } from '../../src/kafka/protocol/error-codes.ts';
 import { joinGroup } from '../../src/kafka/protocol/join-group.ts';
 import { metadata } from '../../src/kafka/protocol/metadata.ts';
 import { offsetFetch } from '../../src/kafka/protocol/offset-fetch.ts';
-import { systemPorts } from '../../src/ports.ts';
 import { planApplication } from '../../src/runtime/application-plan.ts';
 import { silentLog } from '../../src/telemetry/log.ts';
 import { asText, counting, folded, Lab, type Row, text } from '../exactness/lab.ts';
+import { steadyPorts } from '../exactness/steady-time.ts';
 import { answering, Hold, type Wire } from '../exactness/wire.ts';
 
 const ROWS: readonly Row[] = [
@@ -182,7 +182,7 @@ test('offsets that a transaction holds are a sign that the application has run',
   };
   const cluster = new Cluster({
     transport: wire,
-    ports: systemPorts,
+    ports: steadyPorts,
     log: silentLog,
     requestTimeoutMs: 100,
   });

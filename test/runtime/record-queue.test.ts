@@ -258,7 +258,7 @@ async function overUnusable(onError: RecordPolicy): Promise<Bench> {
     to('out', { key: text, value: text }),
   );
   const bench = new Bench(app, { partitions: { dead: 1 } }).put('a', UNUSABLE).work();
-  await vi.waitFor(() => expect(bench.wakes).toBeGreaterThan(0));
+  await vi.waitFor(() => expect(bench.wakes).toBeGreaterThan(0), { timeout: 60_000 });
   return bench;
 }
 

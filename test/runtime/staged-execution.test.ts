@@ -21,6 +21,7 @@ import type { RecordPolicy, TopologyNode } from '../../src/topology/node.ts';
 import { Origin, Rec } from '../../src/topology/record.ts';
 import { stages } from '../../src/topology/stages.ts';
 import { type StagedOutput, StepScope } from '../../src/transaction/scope.ts';
+import { steadyPorts } from '../exactness/steady-time.ts';
 
 interface Row {
   readonly key: string;
@@ -113,7 +114,7 @@ class Bench {
         progress: this.progress,
         policies: new RecordPolicies('in_0', silentLog, (name) => this.scope.topic(name, 1)),
       },
-      ports: systemPorts,
+      ports: steadyPorts,
       windowMax: 16,
       storesByStage: this.stores.byStage,
       speakers: [],
