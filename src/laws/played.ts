@@ -3,7 +3,6 @@
 import { topicsOfUser } from '../runtime/application-plan.ts';
 import type { Serde } from '../serde/serde.ts';
 import { applicationOf, type Driven, drivenOf } from '../testing/driven.ts';
-import { patience } from '../testing/patience.ts';
 import { EACH_RECORD, type Pattern } from '../testing/patterns.ts';
 import { type Deed, Replay } from '../testing/replay.ts';
 import { encoded, partitionOfKey } from '../testing/serde-bytes.ts';
@@ -43,7 +42,7 @@ export async function played(play: Play): Promise<Played> {
     deeds.push(await pipe(driven, record));
     if (pace === 'each') deeds.push({ kind: 'idle' });
   }
-  await new Replay({ drive, time, pattern, restart, patience }).run(deeds);
+  await new Replay({ drive, time, pattern, restart }).run(deeds);
   const changelogs = application.tasks.flatMap((task) => task.changelogs);
   return {
     topology,

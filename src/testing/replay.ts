@@ -16,6 +16,7 @@ import type { ApplicationPlan } from '../runtime/application-plan.ts';
 import type { Drive } from './drive.ts';
 import type { DrivenTask } from './driven-task.ts';
 import type { ManualTime } from './manual-time.ts';
+import { Patience } from './patience.ts';
 import type { Pattern, Turn } from './patterns.ts';
 import type { LoggedRecord } from './topic-logs.ts';
 
@@ -31,11 +32,9 @@ export interface ReplayParts {
   readonly pattern: Pattern;
   /** Builds the topology anew, as a process does that starts. */
   readonly restart: () => Promise<ApplicationPlan>;
-  /** Throws when work takes so long that it counts as stuck; told the time of the beginning. */
-  readonly patience: (since: number) => void;
 }
 
-/** Real time without an end of anything, after which work waits for a time limit. */
+/** Without an end of anything, after which work waits for a time limit. */
 const STALL_MS = 50;
 
 export class Replay {
@@ -106,10 +105,10 @@ export class Replay {
 
   /** Until everything that was delivered is done. */
   async #idle(): Promise<void> {
-    const { drive, patience } = this.#parts;
-    const { clock, timers } = systemPorts;
-    const since = clock.monotonic();
-    let movedAt = since;
+    const { drive } = this.#parts;
+    const patience = new Patience();
+    let moved = '';
+    let movedMs = 0;
     for (;;) {
       await this.#drain();
       for (const task of drive.tasks) {
@@ -117,12 +116,15 @@ export class Replay {
         await this.#turn(task);
       }
       if (drive.next() === null && drive.tasks.every(({ isDone }) => isDone)) return;
-      patience(since);
-      if (this.#advancedMs > 0 && clock.monotonic() - movedAt > STALL_MS) {
+      const waitedMs = patience.waitedMs();
+      const ends = drive.tasks.map(({ progress }) => progress).join();
+      if (ends !== moved) movedMs = waitedMs;
+      moved = ends;
+      if (this.#advancedMs > 0 && waitedMs - movedMs > STALL_MS) {
         this.#parts.time.advance(this.#advancedMs);
-        movedAt = clock.monotonic();
+        movedMs = waitedMs;
       }
-      await timers.turn();
+      await systemPorts.timers.turn();
     }
   }
 

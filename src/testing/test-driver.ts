@@ -22,7 +22,7 @@ import {
   wholeNumber,
 } from './driven.ts';
 import type { TimedRecord } from './marbles.ts';
-import { patience, stuck } from './patience.ts';
+import { Patience, stuck } from './patience.ts';
 import { type Pattern, patterns } from './patterns.ts';
 import { type Deed, Replay } from './replay.ts';
 import {
@@ -181,15 +181,16 @@ export class TestDriver {
   /**
    * Waits for asynchronous work, and asks the registries for the schemas of all inputs, outputs and
    * stores that the test has named; the driver's clock does not move meanwhile. Rejects with
-   * `TEST_DRIVER_BUSY` when work does not end within 5 s of real time.
+   * `TEST_DRIVER_BUSY` when work does not end within 5 s of real time, of which only those count in
+   * which the process runs.
    */
   async idle(): Promise<void> {
     this.#deeds.push({ kind: 'idle' });
-    const since = systemPorts.clock.monotonic();
+    const patience = new Patience();
     for (const start of this.#starts) await start();
     this.#driven.drive.allow();
     for (this.#run(); !this.#driven.drive.isDone; this.#run()) {
-      patience(since);
+      patience.waitedMs();
       await systemPorts.timers.turn();
     }
     for (const prepare of this.#readers) await prepare();
@@ -237,7 +238,7 @@ export class TestDriver {
     const head = `Replayed with ${pattern.name}, the test`;
     try {
       const restart = () => applicationOf(this.#options);
-      await new Replay({ drive, time, pattern, restart, patience }).run(this.#deeds);
+      await new Replay({ drive, time, pattern, restart }).run(this.#deeds);
     } catch (cause) {
       const { message } = asEscapementError(cause);
       throw new EscapementError('REPLAY_DIFFERS', `${head} failed: ${message}`, { cause });

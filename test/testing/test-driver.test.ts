@@ -19,6 +19,7 @@ import {
   windowedAggregate,
   windowedSerde,
 } from '../../src/index.ts';
+import { systemPorts } from '../../src/ports.ts';
 import { marbles } from '../../src/testing/marbles.ts';
 import { TestDriver } from '../../src/testing/test-driver.ts';
 import { wordCount } from '../../topologies/1-word-count/topology.ts';
@@ -326,6 +327,36 @@ test('a call that never ends runs into its time limit when the driver advances',
   driver.advance(2_000);
   await driver.idle();
   expect(driver.output('out', texts).readValues()).toEqual(['a', 'b']);
+  await driver.close();
+});
+
+/** Keeps the whole process from going on, as a busy machine does. */
+function standStill(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+}
+
+test('a process that stands still lets no time limit expire in a replay', async () => {
+  const halting = () => {
+    const app = topology('halting');
+    app.stream('in', { ...texts, onError: skip() }).pipe(
+      mapAsync(
+        async (value) => {
+          if (value === 'halt') standStill(70);
+          await systemPorts.timers.sleep(1);
+          return value;
+        },
+        { timeoutMs: 1_000 },
+      ),
+      to('out', texts),
+    );
+    return app;
+  };
+  const driver = await TestDriver.start({ topology: halting, replays: 0 });
+  const input = driver.input('in', texts);
+  for (const value of ['a', 'halt', 'b']) input.pipe(null, value);
+  await driver.idle();
+  driver.advance(2_000);
+  expect(driver.output('out', texts).readValues()).toEqual(['a', 'halt', 'b']);
   await driver.close();
 });
 
