@@ -12,7 +12,7 @@ import {
 import { type JoinOptions, Member } from './member.ts';
 import type { Kafka, Target, TransactionState } from './target.ts';
 
-const WAIT_MS = 20_000;
+const WAIT_MS = 60_000;
 const PAUSE_MS = 3;
 
 /** Answers that pass by themselves: what is asked again until something definite comes. */
@@ -65,6 +65,8 @@ export class Stage {
   readonly target: Target;
   readonly client: Client;
   readonly #clients: Client[] = [];
+  #witness: { readonly producer: TransactionalProducer; readonly group: string } | null = null;
+  #witnessed = 0;
 
   private constructor(target: Target, client: Client) {
     this.target = target;
@@ -134,6 +136,13 @@ export class Stage {
     return producer;
   }
 
+  /** The id of an idempotent producer: a broker that has none left asks its controller for more. */
+  async producerId(): Promise<number> {
+    const got = await definite(() => this.client.init(null));
+    if (got.error !== 'NONE') throw new Error(`InitProducerId: ${got.error}`);
+    return got.producerId;
+  }
+
   /** A producer whose transaction, one record `a` on a topic, was aborted for running too long. */
   async expired(): Promise<{ topic: string; producer: TransactionalProducer }> {
     // A busy machine may let the first one expire before its record is written.
@@ -177,6 +186,21 @@ export class Stage {
     );
     if (found.error !== 'NONE') throw new Error(`OffsetFetch: ${found.error}`);
     return found.offset;
+  }
+
+  /**
+   * Waits until the group coordinator has applied what transactions that are settled committed or
+   * aborted, where no offset tells. Kafka 3.9 leaves that to one thread, which takes one after the
+   * other: the transaction that this one ends is the last of them.
+   */
+  async applied(topic: string): Promise<void> {
+    this.#witness ??= { producer: await this.producer(), group: this.name('witness') };
+    const { producer, group } = this.#witness;
+    this.#witnessed += 1;
+    await producer.sendOffset(group, { topic, offset: this.#witnessed });
+    await producer.finish('commit');
+    const found = await this.stable(group, topic);
+    if (found !== this.#witnessed) throw new Error(`the witness committed ${found}`);
   }
 
   close(): void {

@@ -120,7 +120,7 @@ const TOPICS = [
   }),
   fact('a topic that is created again has forgotten its producers', async (stage) => {
     const name = await stage.topic();
-    const { producerId } = await stage.client.init(null);
+    const producerId = await stage.producerId();
     const write = (sequence: number) =>
       stage.client.produce(name, 0, { values: ['v'], sequence, producerId, epoch: 0 });
     await write(0);

@@ -10,7 +10,10 @@ const SETTINGS = {
   'min.cleanable.dirty.ratio': '0.01',
   'max.compaction.lag.ms': '200',
 };
-const ROUNDS_MAX = 200;
+/** The cleaner comes by itself, and has other topics to look after. */
+const ROUNDS_MAX = 600;
+/** A transaction that is open while the cleaner is waited for. */
+const OPEN_MS_MAX = 600_000;
 const ROUND_MS = 120;
 
 async function keyed(stage: Stage, topic: string, key: string, value: string): Promise<void> {
@@ -89,7 +92,7 @@ export const COMPACTION = [
     await keyed(stage, topic, 'b', 'b2');
     // Kafka compacts whole segments: the open transaction must begin a new one.
     await pause(200);
-    const producer = await stage.producer();
+    const producer = await stage.producer({ timeoutMs: OPEN_MS_MAX });
     await keyedIn(stage, producer, topic, { key: 'open', value: 'open', sequence: 0 });
     await keyed(stage, topic, 'a', 'a2');
     await compacted(stage, topic, ['b1']);

@@ -11,7 +11,7 @@ const SEQUENCE_MAX = 2_147_483_647;
 /** An idempotent producer, and a way to write for it at any sequence and epoch. */
 async function idempotent(stage: Stage) {
   const topic = await stage.topic();
-  const { producerId } = await stage.client.init(null);
+  const producerId = await stage.producerId();
   const write = (sequence: number, values: readonly string[] = ['v'], epoch = 0) =>
     stage.client.produce(topic, 0, { values, sequence, producerId, epoch });
   return { topic, producerId, write };
@@ -256,7 +256,7 @@ const SEQUENCES = [
   }),
   fact('sequences of two partitions are counted apart', async (stage) => {
     const topic = await stage.topic(2);
-    const { producerId } = await stage.client.init(null);
+    const producerId = await stage.producerId();
     const spec = { values: ['v'], sequence: 0, producerId, epoch: 0 };
     expect((await stage.client.produce(topic, 0, spec)).error).toBe('NONE');
     expect((await stage.client.produce(topic, 1, spec)).error).toBe('NONE');
@@ -324,7 +324,7 @@ const SHAPES = [
   }),
   fact('a control batch of a client is INVALID_RECORD', async (stage) => {
     const topic = await stage.topic();
-    const { producerId } = await stage.client.init(null);
+    const producerId = await stage.producerId();
     const spec = { values: ['a'], sequence: 0, producerId, epoch: 0, attributes: 0x20 };
     expect((await stage.client.produce(topic, 0, spec)).error).toBe('INVALID_RECORD');
   }),

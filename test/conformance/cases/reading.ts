@@ -86,7 +86,7 @@ const STABLE = [
     const reader = await stage.connect();
     const producer = await stage.producer();
     await producer.send(topic, ['a']);
-    const waiting = reader.fetch(topic, 0, 0, { maxWaitMs: 20_000 });
+    const waiting = reader.fetch(topic, 0, 0, { maxWaitMs: 50_000 });
     await producer.finish('commit');
     const got = await waiting;
     expect(got.batches.map(({ values }) => values[0])[0]).toBe('a');
@@ -94,7 +94,7 @@ const STABLE = [
   fact('a fetch that waits is answered by an append', async (stage) => {
     const topic = await stage.topic();
     const reader = await stage.connect();
-    const waiting = reader.fetch(topic, 0, 0, { maxWaitMs: 20_000 });
+    const waiting = reader.fetch(topic, 0, 0, { maxWaitMs: 50_000 });
     await stage.client.produce(topic, 0, { values: ['a'] });
     expect((await waiting).batches).toHaveLength(1);
   }),
@@ -366,7 +366,7 @@ const DELETED = [
   }),
   fact('DeleteRecords leaves sequences and duplicates known', async (stage) => {
     const topic = await stage.topic();
-    const { producerId } = await stage.client.init(null);
+    const producerId = await stage.producerId();
     const write = (sequence: number) =>
       stage.client.produce(topic, 0, { values: ['v'], sequence, producerId, epoch: 0 });
     await write(0);

@@ -11,7 +11,7 @@ import type { ReadBatch } from '../../broker/batch.ts';
 import { type Producer, TRANSACTION_VERSIONS } from '../client.ts';
 import { Member } from '../member.ts';
 import { readAll } from '../reader.ts';
-import { definite, pause, type Stage, until } from '../stage.ts';
+import { definite, type Stage, until } from '../stage.ts';
 import {
   type Command,
   type Epoch,
@@ -61,8 +61,6 @@ interface Actor {
 const FOREIGN_IDS = 1_000_000;
 /** Of producers that were never initialised: another one in each play, the partitions remember. */
 let madeUp = 1_000_000_000;
-/** For what cannot be asked: an offset that two producers hold, of which one has ended. */
-const GRACE_MS = 60;
 
 class Player {
   readonly #stage: Stage;
@@ -350,7 +348,8 @@ class Player {
     actor.pending.clear();
     const others = this.#actors.flatMap(({ pending }) => [...pending]);
     for (const partition of ended) {
-      if (others.includes(partition)) await pause(GRACE_MS);
+      // An offset that two producers hold, of which one has ended, does not tell.
+      if (others.includes(partition)) await this.#stage.applied(this.#topic);
       else await this.#committed({ do: 'committed', partition, stability: 'stable' });
     }
   }
