@@ -145,22 +145,10 @@ public final class Administration {
     create(topic, 1);
     ConfigResource resource = new ConfigResource(ConfigResource.Type.TOPIC, topic);
     say("config default", () -> entry(resource, "retention.ms"));
-    say("config set", () -> {
-      alter(resource, "retention.ms", "12345", OpType.SET).get();
-      return entry(resource, "retention.ms");
-    });
-    say("config append", () -> {
-      alter(resource, "cleanup.policy", "compact", OpType.APPEND).get();
-      return entry(resource, "cleanup.policy");
-    });
-    say("config subtract", () -> {
-      alter(resource, "cleanup.policy", "delete", OpType.SUBTRACT).get();
-      return entry(resource, "cleanup.policy");
-    });
-    say("config delete", () -> {
-      alter(resource, "retention.ms", "", OpType.DELETE).get();
-      return entry(resource, "retention.ms");
-    });
+    say("config set", () -> altered(resource, "retention.ms", "12345", OpType.SET));
+    say("config append", () -> altered(resource, "cleanup.policy", "compact", OpType.APPEND));
+    say("config subtract", () -> altered(resource, "cleanup.policy", "delete", OpType.SUBTRACT));
+    say("config delete", () -> altered(resource, "retention.ms", "", OpType.DELETE));
     say("config append to number", () -> alter(resource, "retention.ms", "1", OpType.APPEND));
     say("config bad value", () -> alter(resource, "retention.ms", "soon", OpType.SET));
     say("config below bound", () -> alter(resource, "retention.ms", "-2", OpType.SET));
@@ -404,6 +392,17 @@ public final class Administration {
     return admin.incrementalAlterConfigs(Map.of(resource, operations)).all();
   }
 
+  /** What becomes of an entry. A node may hear of it later than the controller. */
+  private String altered(ConfigResource resource, String name, String value, OpType type)
+      throws Exception {
+    String before = entry(resource, name);
+    alter(resource, name, value, type).get();
+    retried(() -> {
+      if (entry(resource, name).equals(before)) throw new ExecutionException(OLD);
+    });
+    return entry(resource, name);
+  }
+
   private String entry(ConfigResource resource, String name) throws Exception {
     Config config = admin.describeConfigs(List.of(resource)).all().get().get(resource);
     ConfigEntry entry = config.get(name);
@@ -422,8 +421,10 @@ public final class Administration {
             "key.serializer", StringSerializer.class,
             "value.serializer", StringSerializer.class);
     try (KafkaProducer<String, String> producer = new KafkaProducer<>(settings)) {
+      // Times of now: a broker drops records that are older than the retention of their topic.
+      long first = System.currentTimeMillis();
       for (int n = 0; n < count; n++) {
-        producer.send(new ProducerRecord<>(topic, 0, 1_000L + n, "k" + n, "v" + n)).get();
+        producer.send(new ProducerRecord<>(topic, 0, first + n, "k" + n, "v" + n)).get();
       }
     }
   }
@@ -437,7 +438,7 @@ public final class Administration {
   }
 
   private static void retried(Attempt attempt) throws Exception {
-    for (int left = 100; ; left--) {
+    for (int left = 1_200; ; left--) {
       try {
         attempt.run();
         return;

@@ -23,6 +23,8 @@ import org.apache.kafka.common.serialization.StringDeserializer;
  */
 public final class Members {
   private static final Map<TopicPartition, String> owners = new ConcurrentHashMap<>();
+  /** The generation of which each member was told last. */
+  private static final Map<String, Integer> generations = new ConcurrentHashMap<>();
   private static final Set<String> values = ConcurrentHashMap.newKeySet();
   private static final AtomicInteger rebalances = new AtomicInteger();
   private static final AtomicInteger shared = new AtomicInteger();
@@ -49,12 +51,18 @@ public final class Members {
     for (Member member : List.of(first, second, third)) member.leave();
   }
 
-  /** Waits until every member owns its number of partitions, and says so. */
+  /**
+   * Waits until every member owns its number of partitions and was told of the same generation, and
+   * says so: who loses nothing hears of a generation later than who gets something in it.
+   */
   private static void settle(Map<String, Integer> expected) throws Exception {
     while (true) {
       Map<String, Integer> counts = new TreeMap<>();
       for (String owner : owners.values()) counts.merge(owner, 1, Integer::sum);
-      if (counts.equals(new TreeMap<>(expected))) {
+      boolean agreed =
+          generations.keySet().equals(expected.keySet())
+              && Set.copyOf(generations.values()).size() == 1;
+      if (agreed && counts.equals(new TreeMap<>(expected))) {
         System.out.printf("{\"owned\":\"%s\"}%n", counts);
         return;
       }
@@ -65,6 +73,7 @@ public final class Members {
   private static final class Member implements ConsumerRebalanceListener {
     private final String name;
     private final Thread thread;
+    private volatile KafkaConsumer<String, String> consumer;
     private volatile boolean leaving;
 
     Member(String name, String[] args) {
@@ -84,7 +93,8 @@ public final class Members {
     }
 
     private void run(Map<String, Object> settings, String topic) {
-      try (KafkaConsumer<String, String> consumer = new KafkaConsumer<>(settings)) {
+      try (KafkaConsumer<String, String> opened = new KafkaConsumer<>(settings)) {
+        consumer = opened;
         consumer.subscribe(List.of(topic), this);
         while (!leaving) {
           for (ConsumerRecord<String, String> record : consumer.poll(Duration.ofMillis(50))) {
@@ -94,6 +104,7 @@ public final class Members {
       }
       // A static member does not leave: nobody is told, and it owns nothing any more.
       owners.values().removeIf(owner -> owner.equals(name));
+      generations.remove(name);
     }
 
     void leave() throws InterruptedException {
@@ -109,6 +120,7 @@ public final class Members {
         String before = owners.put(partition, name);
         if (before != null && !before.equals(name)) shared.incrementAndGet();
       }
+      generations.put(name, consumer.groupMetadata().generationId());
     }
 
     @Override

@@ -20,7 +20,7 @@ export interface JavaProcess {
 }
 
 const LOG_CHARS_MAX = 20_000;
-const STOP_MS_MAX = 20_000;
+const STOP_MS_MAX = 60_000;
 
 /** `onLine` gets each line of its standard output. */
 export function startJava(
@@ -38,6 +38,7 @@ export function startJava(
     });
   }
   createInterface({ input: child.stdout }).on('line', onLine);
+  const guard = guardOf(pid);
   let end: string | null = null;
   let exitCode: number | null = null;
   const exited = new Promise<void>((resolve) => {
@@ -45,10 +46,11 @@ export function startJava(
     child.on('close', (code, signal) => {
       end = `java (process ${pid}) ended with ${signal ?? code}`;
       exitCode = code ?? -1;
+      // The system may give its id to another process now.
+      guard.kill('SIGKILL');
       resolve();
     });
   });
-  const guard = guardOf(pid);
   return {
     pid,
     exited,
@@ -60,7 +62,6 @@ export function startJava(
       const timer = setTimeout(() => child.kill('SIGKILL'), STOP_MS_MAX);
       await exited;
       clearTimeout(timer);
-      guard.kill('SIGKILL');
     },
   };
 }
