@@ -87,8 +87,9 @@ export default defineConfig({
           // One file after the other: they share one broker and two cores.
           fileParallelism: false,
           maxWorkers: 1,
-          testTimeout: 180_000,
-          hookTimeout: 240_000,
+          // Ten times what they take on two free cores.
+          testTimeout: 600_000,
+          hookTimeout: 600_000,
           globalSetup: ['test/integration/real/global-setup.ts'],
           sequence: { groupOrder: 4 },
         },

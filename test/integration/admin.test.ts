@@ -45,7 +45,7 @@ for (const version of ['3.3.2', '3.9.1', '4.3.1'] as const) {
         [input, output].map((topic) => ({ topic, numPartitions: 1, configEntries })),
       );
       const far = Date.now() + 3_650 * 86_400_000;
-      await writeRows(bootstrap, input, [['k', 'word']], far);
+      await writeRows(bootstrap, input, [['k', 'word']], { timestamp: far });
       const app = topology('future');
       app.stream(input, { key: string(), value: string() }).pipe(
         selectKey((record) => record.value),
@@ -61,7 +61,7 @@ for (const version of ['3.3.2', '3.9.1', '4.3.1'] as const) {
         minInsyncReplicas: 1,
       });
       const written = async () => (await readTopic(bootstrap, output))[0]!.committed;
-      await expect.poll(async () => (await written()).length, { timeout: 30_000 }).toBe(1);
+      await expect.poll(async () => (await written()).length, { timeout: 60_000 }).toBe(1);
       expect((await written())[0]).toMatchObject({ key: Buffer.from('word') });
       await application.stop();
 

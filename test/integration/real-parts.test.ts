@@ -1,7 +1,7 @@
 import { Kafka, logLevel } from 'kafkajs';
 import { afterAll, expect, test } from 'vitest';
 import { createTopics } from '../topics.ts';
-import { type KafkaVersion, type RealKafka, startKafka } from './real/kafka.ts';
+import { type KafkaVersion, type RealKafka, STARTED_AGAIN, startKafka } from './real/kafka.ts';
 import { describeReal } from './real/parts.ts';
 import { sharedApicurio, sharedKafka } from './real/shared.ts';
 
@@ -53,7 +53,7 @@ describeReal('a Kafka of its own', () => {
   afterAll(() => Promise.all(started.map((kafka) => kafka.stop())));
 
   test('keeps its topics over a restart and over a kill', async () => {
-    const kafka = await startKafka({ version: '4.3.1' });
+    const kafka = await startKafka({ version: '4.3.1', settings: STARTED_AGAIN });
     started.push(kafka);
     await createTopics(kafka.bootstrap, [{ topic: 'kept', numPartitions: 2 }]);
     const { pid } = kafka;

@@ -56,6 +56,8 @@ export default async function lend(project: TestProject): Promise<() => Promise<
   const started = new Map<string, Promise<Lent>>();
   const server = createServer(async (request, response) => {
     const name = (request.url ?? '').slice(1);
+    // Else a later question may go out on a connection that this side is about to close.
+    response.setHeader('connection', 'close');
     try {
       if (!NAMES.includes(name)) throw new Error(`no real part is called ${name}`);
       const known = started.get(name) ?? start(name);

@@ -20,6 +20,7 @@ import {
   type KafkaVersion,
   kafkaJars,
   READY_MS_MAX,
+  STARTED_AGAIN,
   serverSettings,
   startBroker,
 } from './kafka.ts';
@@ -76,7 +77,7 @@ export interface NodePorts {
 
 const IDS = [1, 2, 3];
 const JVM = ['-Xmx256m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Xshare:auto'];
-const IN_SYNC_MS_MAX = 60_000;
+const IN_SYNC_MS_MAX = 120_000;
 const POLL_MS = 100;
 
 const REPLICATED = {
@@ -85,6 +86,7 @@ const REPLICATED = {
   'offsets.topic.replication.factor': '3',
   'transaction.state.log.replication.factor': '3',
   'transaction.state.log.min.isr': '2',
+  ...STARTED_AGAIN,
   // A follower that died or does not answer leaves the replicas in sync after this.
   'replica.lag.time.max.ms': '3000',
   // A node that stops hands its leaderships over first: two others take them.
@@ -231,6 +233,23 @@ async function withAdmin<T>(brokers: string[], ask: (admin: Admin) => Promise<T>
 const isInSync = ({ leader, isr, replicas }: PartitionMetadata): boolean =>
   leader >= 0 && isr.length === replicas.length;
 
+/** The partitions that are not well; kafkajs throws where one has no leader. */
+async function behindOf(
+  admin: Admin,
+  isWell: (partition: PartitionMetadata) => boolean,
+): Promise<string[]> {
+  try {
+    const { topics } = await admin.fetchTopicMetadata();
+    return topics.flatMap(({ name, partitions }) =>
+      partitions
+        .filter((each) => !isWell(each))
+        .map(({ partitionId, leader, isr }) => `${name}-${partitionId} (${leader} of ${isr})`),
+    );
+  } catch (error) {
+    return [String(error)];
+  }
+}
+
 async function untilEvery(
   brokers: string[],
   isWell: (partition: PartitionMetadata) => boolean,
@@ -238,12 +257,7 @@ async function untilEvery(
   const deadline = performance.now() + IN_SYNC_MS_MAX;
   await withAdmin(brokers, async (admin) => {
     for (;;) {
-      const { topics } = await admin.fetchTopicMetadata();
-      const behind = topics.flatMap(({ name, partitions }) =>
-        partitions
-          .filter((each) => !isWell(each))
-          .map(({ partitionId, leader, isr }) => `${name}-${partitionId} (${leader} of ${isr})`),
-      );
+      const behind = await behindOf(admin, isWell);
       if (behind.length === 0) return;
       if (performance.now() > deadline) throw new Error(`not in sync: ${behind.join(', ')}`);
       await new Promise((resolve) => setTimeout(resolve, POLL_MS));

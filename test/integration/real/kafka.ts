@@ -17,8 +17,11 @@ export interface RealKafka {
   readonly version: KafkaVersion;
   /** Of the running broker; changes with each restart. */
   readonly pid: number;
-  /** Stops cleanly (when it runs) and starts again on the same port with the same logs. */
-  restart(): Promise<void>;
+  /**
+   * Stops cleanly (when it runs) and starts again on the same port with the same logs. `down` is called
+   * in between.
+   */
+  restart(down?: () => void): Promise<void>;
   /** SIGKILL; `restart` brings it back. */
   kill(): Promise<void>;
   /** Stops and removes the logs. */
@@ -46,7 +49,10 @@ export interface ListenerOptions {
   readonly port: number;
 }
 
-export const READY_MS_MAX = 60_000;
+/** Settings of a broker that starts again: its controller holds the old registration for a session. */
+export const STARTED_AGAIN = { 'broker.session.timeout.ms': '3000' };
+
+export const READY_MS_MAX = 150_000;
 
 /** A Maven project that needs one artifact of Kafka and a log that is quiet. */
 export function pomOf(artifact: string, version: KafkaVersion): string {
@@ -101,11 +107,18 @@ export function serverSettings(
     'group.min.session.timeout.ms': '1000',
     'transaction.abort.timed.out.transaction.cleanup.interval.ms': '200',
     'log.cleaner.dedupe.buffer.size': '16777216',
+    // Half a minute after its start, and every five after, a broker drops records whose times are older
+    // than the retention of their topic, which are many of a test's. Not while it runs.
+    'log.initial.task.delay.ms': '86400000',
+    'log.retention.check.interval.ms': '86400000',
     // Compacted topics of tests are looked at soon.
     'log.cleaner.backoff.ms': '500',
-    // After a kill the controller holds the old registration for a session (9 s by default).
-    'broker.session.timeout.ms': '3000',
+    // A broker that stood still for a session is fenced by its own controller when both go on: its
+    // partitions have no leader for a moment, and then another leader epoch.
+    'broker.session.timeout.ms': '60000',
     'broker.heartbeat.interval.ms': '500',
+    // At each look groups without members and offsets are forgotten, and their generations with them.
+    'offsets.retention.check.interval.ms': '86400000',
     // A stopping broker has nobody to hand its partitions to.
     'controlled.shutdown.enable': 'false',
   };
@@ -164,8 +177,9 @@ export async function startKafka(options: KafkaOptions): Promise<RealKafka> {
     get pid() {
       return server.pid;
     },
-    async restart() {
+    async restart(down) {
       await server.stop('SIGTERM');
+      down?.();
       server = await launch();
     },
     kill: () => server.stop('SIGKILL'),

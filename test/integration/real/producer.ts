@@ -1,12 +1,12 @@
 /** Records for tests on real brokers, written by kafkajs. */
 import { Kafka, logLevel, Partitioners } from 'kafkajs';
 
-/** Writes rows of key and value to partition 0. */
+/** Writes rows of key and value; by default to partition 0, now. */
 export async function writeRows(
   bootstrap: string,
   topic: string,
   rows: readonly (readonly [key: string, value: string])[],
-  timestamp = 1_000,
+  { timestamp = Date.now(), partition = 0 } = {},
 ): Promise<void> {
   const kafka = new Kafka({ brokers: [bootstrap], logLevel: logLevel.NOTHING });
   const producer = kafka.producer({ createPartitioner: Partitioners.DefaultPartitioner });
@@ -17,7 +17,7 @@ export async function writeRows(
       messages: rows.map(([key, value]) => ({
         key,
         value,
-        partition: 0,
+        partition,
         timestamp: String(timestamp),
       })),
     });

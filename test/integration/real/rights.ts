@@ -98,7 +98,7 @@ export async function grant(bootstrap: string, user: string, rights: readonly Ri
       for (const right of rights) if ((await held(admin, user, right)) === 0) return false;
       return true;
     };
-    await expect.poll(known, { timeout: 20_000 }).toBe(true);
+    await expect.poll(known, { timeout: 60_000 }).toBe(true);
   });
 }
 
@@ -106,7 +106,7 @@ export async function grant(bootstrap: string, user: string, rights: readonly Ri
 export async function revoke(bootstrap: string, user: string, right: Right) {
   await withAdmin(bootstrap, async (admin) => {
     await admin.deleteAcls({ filters: [entryOf(user, right)] });
-    await expect.poll(() => held(admin, user, right), { timeout: 20_000 }).toBe(0);
+    await expect.poll(() => held(admin, user, right), { timeout: 60_000 }).toBe(0);
   });
 }
 
