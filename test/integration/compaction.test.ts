@@ -12,10 +12,12 @@ import { describeReal } from './real/parts.ts';
 
 const TOPIC = 'compacted';
 const DELETE_RETENTION_MS = 300;
+/** Longer than all of it takes: the markers, which bear the time of day, must not roll. */
+const SEGMENT_MS = 600_000;
 const SETTINGS = {
   'cleanup.policy': 'compact',
   'min.cleanable.dirty.ratio': '0',
-  'segment.ms': '8000',
+  'segment.ms': String(SEGMENT_MS),
   'delete.retention.ms': String(DELETE_RETENTION_MS),
 };
 
@@ -41,7 +43,8 @@ class Writer {
 
   /** The record goes to a new segment, which leaves all before it to the cleaner. */
   async roll() {
-    this.#at += 10_000;
+    // Three times less than Kafka takes of the future, which is an hour.
+    this.#at += 1.25 * SEGMENT_MS;
     await this.write('z');
   }
 

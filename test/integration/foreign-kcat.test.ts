@@ -78,7 +78,8 @@ describeCommand('kcat', 'kcat over the embedded broker', () => {
       client.produce('ledger', 0, records, result);
       client.end(result, producer, result);
     }
-    await expect.poll(() => broker.topics.partition('ledger', 0)!.log.lastStableOffset).toBe(4);
+    const { log } = broker.topics.partition('ledger', 0)!;
+    await expect.poll(() => log.lastStableOffset, { timeout: RUN_MS_MAX }).toBe(4);
     const read = async (level: string) =>
       sorted(await kcat(bootstrap, ['-C', '-t', 'ledger', '-e', '-X', `isolation.level=${level}`]));
     expect(await read('read_committed')).toEqual(['commit']);

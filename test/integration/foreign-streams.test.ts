@@ -40,6 +40,12 @@ function abortedIn(broker: Broker, topic: string): number {
   return partitions.flatMap(({ log }) => log.abortedTransactions(0, log.logEndOffset)).length;
 }
 
+/** Whether records of a transaction that has not ended are in a topic. */
+function isOpenIn(broker: Broker, topic: string): boolean {
+  const { partitions } = broker.topics.find(topic)!;
+  return partitions.some(({ log }) => log.lastStableOffset < log.logEndOffset);
+}
+
 /** Writes lines of three words; answers how often each word has now been written. */
 function writer(bootstrap: string) {
   const written = new Map<string, number>();
@@ -93,7 +99,9 @@ async function expectCounts(tail: JavaProgram, written: ReadonlyMap<string, numb
 const SESSION = ['session.timeout.ms=3000', 'heartbeat.interval.ms=500'];
 /** A producer of Kafka Streams waits 100 ms for more, as long as a transaction lasts. */
 const SENDS_AT_ONCE = 'producer.linger.ms=0';
-const KILLS_MAX = 6;
+/** The end of the transaction may be on its way when it is seen to be open. */
+const KILLS_MAX = 20;
+const SOON = { timeout: 60_000, interval: 1 } as const;
 
 describeReal('Kafka Streams over the embedded broker', () => {
   test.each([
@@ -124,8 +132,7 @@ describeReal('Kafka Streams over the embedded broker', () => {
       let running = second;
       for (let kills = 0; kills < KILLS_MAX && abortedIn(broker, 'counted') === 0; kills++) {
         written = await write(3_000);
-        const seen = tail.lines.length;
-        await tail.line(() => tail.lines.length > seen + 100);
+        await expect.poll(() => isOpenIn(broker, 'counted'), SOON).toBe(true);
         await running.process.stop('SIGKILL');
         running = await instance('b');
         await expectCounts(tail, written);

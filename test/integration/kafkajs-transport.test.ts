@@ -22,12 +22,16 @@ import { silentLog } from '../../src/telemetry/log.ts';
 import { freeze, thaw } from './real/freeze.ts';
 import { type RealKafka, startKafka } from './real/kafka.ts';
 import { describeReal } from './real/parts.ts';
+import { writeRows } from './real/producer.ts';
 
+/** Nothing is there for it: it ends when a record is written or the broker is gone. */
 const LONG_POLL = {
   isolation: 'read_committed',
-  maxWaitMs: 5_000,
+  maxWaitMs: 120_000,
   bytesPerPartitionMax: 1,
 } as const;
+/** Longer than this test freezes its broker; its controller holds the old registration as long. */
+const BROKER_SESSION_MS = 10_000;
 
 const failure = (work: Promise<unknown>): Promise<EscapementError> =>
   work.then(
@@ -40,17 +44,18 @@ describeReal('the kafkajs transport on Kafka 4.3.1', () => {
   let cluster: Cluster;
 
   beforeAll(async () => {
-    kafka = await startKafka({ version: '4.3.1' });
+    const settings = { 'broker.session.timeout.ms': String(BROKER_SESSION_MS) };
+    kafka = await startKafka({ version: '4.3.1', settings });
     cluster = clusterAt(kafka.bootstrap);
     await cluster.start();
-    await ensureTopics(cluster, [{ name: 'lanes', partitions: 2, configs: {} }]);
+    await ensureTopics(cluster, [{ name: 'lanes', partitions: 3, configs: {} }]);
   });
   afterAll(async () => {
     await cluster?.close();
     await kafka?.stop();
   });
 
-  const clusterAt = (bootstrap: string, requestTimeoutMs = 10_000): Cluster => {
+  const clusterAt = (bootstrap: string, startTimeoutMs = 30_000): Cluster => {
     const transport = kafkajsTransport(
       { brokers: [bootstrap] },
       { ports: systemPorts, log: silentLog },
@@ -59,29 +64,37 @@ describeReal('the kafkajs transport on Kafka 4.3.1', () => {
       transport,
       ports: systemPorts,
       log: silentLog,
-      requestTimeoutMs,
-      startTimeoutMs: 1_000,
+      requestTimeoutMs: 20_000,
+      startTimeoutMs,
     });
   };
 
-  const longPoll = async (on = cluster): Promise<unknown> =>
-    fetchOne(
-      on,
-      await on.leaderOf('lanes', 0),
-      { topic: 'lanes', partition: 0, position: 0 },
-      LONG_POLL,
-    );
+  /** Resolves when the request has gone out; the poll itself is waited for apart. */
+  const longPoll = async (partition: number): Promise<{ readonly ended: Promise<unknown> }> => {
+    const node = await cluster.leaderOf('lanes', partition);
+    const ask = { topic: 'lanes', partition, position: 0 };
+    // A connection stands when this is answered: the next request waits for nothing.
+    await fetchOne(cluster, node, ask, { ...LONG_POLL, maxWaitMs: 1 });
+    const ended = fetchOne(cluster, node, ask, LONG_POLL);
+    ended.catch(() => {});
+    await systemPorts.timers.sleep(1);
+    return { ended };
+  };
 
-  /** A new coordinator answers with 14, 15 or 16 until it has loaded its partition of the log. */
+  /**
+   * A new coordinator answers with 14, 15 or 16 until it has loaded its partition of the log, and with
+   * 51 while it carries out an earlier request for the same id.
+   */
   const atCoordinator = async <T extends { errorCode: number }>(
     kind: 'group' | 'transaction',
     key: string,
     request: (node: number) => Promise<T>,
+    on = cluster,
   ): Promise<T> => {
     for (;;) {
-      const answer = await request(await cluster.coordinator(kind, key));
-      if (answer.errorCode < 14 || answer.errorCode > 16) return answer;
-      cluster.forgetCoordinator(kind, key);
+      const answer = await request(await on.coordinator(kind, key));
+      if (![14, 15, 16, 51].includes(answer.errorCode)) return answer;
+      on.forgetCoordinator(kind, key);
       await systemPorts.timers.sleep(50);
     }
   };
@@ -96,22 +109,26 @@ describeReal('the kafkajs transport on Kafka 4.3.1', () => {
       ),
     );
 
-  const join = (group: string, instance: string) =>
-    atCoordinator('group', group, (node) =>
-      cluster.send(
-        node,
-        joinGroup,
-        {
-          groupId: group,
-          sessionTimeoutMs: 6_000,
-          rebalanceTimeoutMs: 3_000,
-          memberId: '',
-          groupInstanceId: instance,
-          protocolType: 'consumer',
-          protocols: [{ name: 'escapement', metadata: Buffer.alloc(4) }],
-        },
-        { lane: 'group', versionMin: 5, timeoutMs: 20_000 },
-      ),
+  const join = (group: string, instance: string, { on = cluster, memberId = '' } = {}) =>
+    atCoordinator(
+      'group',
+      group,
+      (node) =>
+        on.send(
+          node,
+          joinGroup,
+          {
+            groupId: group,
+            sessionTimeoutMs: 120_000,
+            rebalanceTimeoutMs: 120_000,
+            memberId,
+            groupInstanceId: instance,
+            protocolType: 'consumer',
+            protocols: [{ name: 'escapement', metadata: Buffer.alloc(4) }],
+          },
+          { lane: 'group', versionMin: 5, timeoutMs: 120_000 },
+        ),
+      on,
     );
 
   it('speaks flexible versions and finds coordinators', async () => {
@@ -124,13 +141,14 @@ describeReal('the kafkajs transport on Kafka 4.3.1', () => {
 
   it('answers other lanes at once while a long poll waits', async () => {
     let polled = 'no';
-    const polling = longPoll().then(() => {
+    const { ended } = await longPoll(2);
+    const polling = ended.then(() => {
       polled = 'yes';
     });
-    await systemPorts.timers.sleep(50);
     await initialise('beside-a-poll');
     await endOffsets(cluster, 'lanes', 1);
     expect(polled).toBe('no');
+    await writeRows(kafka.bootstrap, 'lanes', [['k', 'v']], { partition: 2 });
     await polling;
   });
 
@@ -144,7 +162,9 @@ describeReal('the kafkajs transport on Kafka 4.3.1', () => {
       { groupId: 'held', generationId, memberId, groupInstanceId: 'a', assignments: [] },
       { lane: 'group', versionMin: 3 },
     );
-    // The second member waits until the first joins again.
+    // The second member waits until the first joins again, over a connection of its own.
+    const other = clusterAt(kafka.bootstrap);
+    await other.start();
     const held = join('held', 'b');
     let answered = 'no';
     held.then(() => {
@@ -158,10 +178,11 @@ describeReal('the kafkajs transport on Kafka 4.3.1', () => {
       await cluster.coordinator('group', 'held'),
       heartbeat,
       { groupId: 'held', generationId, memberId, groupInstanceId: 'a' },
-      { lane: 'group', versionMin: 3, timeoutMs: 20_000 },
+      { lane: 'group', versionMin: 3, timeoutMs: 120_000 },
     );
+    await Promise.all([join('held', 'a', { on: other, memberId }), held, beat]);
     expect((await held).errorCode).toBe(0);
-    await beat;
+    await other.close();
   });
 
   it('creates, checks, cuts and deletes', async () => {
@@ -177,7 +198,8 @@ describeReal('the kafkajs transport on Kafka 4.3.1', () => {
     await deleteRecords(cluster, [{ topic: 'lanes', partition: 0, offset: 0 }]);
     await deleteGroup(cluster, 'never-there');
     await deleteTopics(cluster, ['made', 'never-there']);
-    await expect.poll(async () => (await cluster.topics(['made'])).size).toBe(0);
+    const left = async () => (await cluster.topics(['made'])).size;
+    await expect.poll(left, { timeout: 60_000 }).toBe(0);
   });
 
   it('gives every request on a connection the fate unknown when a deadline passes', async () => {
@@ -211,14 +233,13 @@ describeReal('the kafkajs transport on Kafka 4.3.1', () => {
   });
 
   it('tells never sent from fate unknown when the broker dies, and finds it again', async () => {
-    const polling = failure(longPoll());
-    await systemPorts.timers.sleep(300);
+    const { ended } = await longPoll(0);
     const killed = kafka.kill();
-    const lost = await polling;
+    const lost = await failure(ended);
     expect((lost as TransportError).fate).toBe('unknown');
     await killed;
 
-    const fresh = clusterAt(kafka.bootstrap);
+    const fresh = clusterAt(kafka.bootstrap, 1_000);
     const refused = await failure(fresh.start());
     expect(refused.code).toBe('CONNECTION_FAILED');
     expect(refused.message).toContain(kafka.bootstrap);
@@ -236,6 +257,6 @@ describeReal('the kafkajs transport on Kafka 4.3.1', () => {
 
     await kafka.restart();
     expect((await initialise('after-restart')).errorCode).toBe(0);
-    expect((await cluster.topics(['lanes'])).get('lanes')?.partitions).toBe(2);
+    expect((await cluster.topics(['lanes'])).get('lanes')?.partitions).toBe(3);
   });
 });

@@ -228,14 +228,14 @@ for (const version of ['3.9.1', '4.3.1'] as const) {
       };
       const transport = transportOf('secure', log);
       const application = await start(names, transport, log);
-      await expect.poll(() => committed(names.output), { timeout: 30_000 }).toBe(1);
+      await expect.poll(() => committed(names.output), { timeout: 60_000 }).toBe(1);
       await writeRows(broker.kafka.bootstrap, names.input, [
         ['k', 'tick'],
         ['k', 'tock'],
       ]);
-      await expect.poll(() => committed(names.output), { timeout: 30_000 }).toBe(3);
+      await expect.poll(() => committed(names.output), { timeout: 60_000 }).toBe(3);
       await expect
-        .poll(() => transport.sent.includes('DeleteRecords'), { timeout: 30_000 })
+        .poll(() => transport.sent.includes('DeleteRecords'), { timeout: 60_000 })
         .toBe(true);
       await application.stop();
       const [partition] = await readTopic(broker.kafka.bootstrap, names.output);
@@ -291,7 +291,7 @@ for (const version of ['3.9.1', '4.3.1'] as const) {
       await grant(broker.kafka.bootstrap, USER, names.rights);
       const transport = transportOf('bare', silentLog);
       const application = await start(names, transport);
-      await expect.poll(() => committed(names.output), { timeout: 30_000 }).toBe(1);
+      await expect.poll(() => committed(names.output), { timeout: 60_000 }).toBe(1);
       const right = names.rights.find(
         (each) => each.operation === operation && owners[of](each, names),
       )!;
@@ -318,9 +318,9 @@ for (const version of ['3.9.1', '4.3.1'] as const) {
       };
       const application = await start(names, transportOf('bare', silentLog), log);
       await expect
-        .poll(() => warnings.join(), { timeout: 30_000 })
+        .poll(() => warnings.join(), { timeout: 60_000 })
         .toMatch(/needs Delete on topic '.*-by-word-repartition'/);
-      await expect.poll(() => committed(names.output), { timeout: 30_000 }).toBe(1);
+      await expect.poll(() => committed(names.output), { timeout: 60_000 }).toBe(1);
       await application.stop();
     });
   });

@@ -29,8 +29,13 @@ type Sasl = NonNullable<KafkaConfig['sasl']>;
 
 const WRONG = 'pw-wrong-4c11';
 const TOKEN_MS = 60_000;
-/** Of the sessions that are renewed. */
-const SESSION_MS = 4_000;
+/** Of the sessions that are renewed, as soon as so much of them has passed. */
+const SESSION_MS = 30_000;
+const RENEWED_AFTER_MS = 2_000;
+/** Of a connection that comes about, or is refused, on a machine that is busy. */
+const CONNECT_MS_MAX = 60_000;
+/** How long one is tried that never comes about. */
+const TRIED_MS = 4_000;
 
 const plain = (password = PASSWORD): Sasl => ({ mechanism: 'plain', username: USER, password });
 const scram = (bits: 256 | 512, password = PASSWORD): Sasl => ({
@@ -72,11 +77,14 @@ for (const version of ['3.9.1', '4.3.1'] as const) {
     const attempt = async (
       address: string,
       config: Partial<KafkaConfig>,
+      startTimeoutMs = CONNECT_MS_MAX,
     ): Promise<{ error: EscapementError | null; sockets: number; nodes: number }> => {
       let sockets = 0;
       const kafka: KafkaConfig = {
         brokers: [address],
         logLevel: logLevel.DEBUG,
+        connectionTimeout: CONNECT_MS_MAX,
+        authenticationTimeout: CONNECT_MS_MAX,
         socketFactory: ({ host, port, ssl, onConnect }) => {
           sockets++;
           return ssl == null
@@ -91,7 +99,7 @@ for (const version of ['3.9.1', '4.3.1'] as const) {
         cluster = new Cluster({
           transport: kafkajsTransport(kafka, opened),
           ...opened,
-          startTimeoutMs: 500,
+          startTimeoutMs,
         });
       } catch (error) {
         return { error: hear(error as EscapementError), sockets, nodes: 0 };
@@ -278,7 +286,7 @@ for (const version of ['3.9.1', '4.3.1'] as const) {
         kafka: {
           brokers: [broker.bare],
           sasl: { mechanism: 'oauthbearer', oauthBearerProvider },
-          reauthenticationThreshold: SESSION_MS / 2,
+          reauthenticationThreshold: SESSION_MS - RENEWED_AFTER_MS,
         },
         log: {
           ...silentLog,
@@ -297,7 +305,7 @@ for (const version of ['3.9.1', '4.3.1'] as const) {
       while (asked < 3 * first) {
         await writeRows(bootstrap, input, [['k', `v${rows}`]]);
         rows++;
-        await expect.poll(committed, { timeout: 20_000 }).toBe(rows);
+        await expect.poll(committed, { timeout: 60_000 }).toBe(rows);
       }
       expect({ state: application.state, warnings }).toEqual({ state: 'running', warnings: [] });
       refuse = true;
@@ -337,7 +345,7 @@ for (const version of ['3.9.1', '4.3.1'] as const) {
       });
       const committed = async () => (await readTopic(bootstrap, output))[0]!.committed.length;
       await writeRows(bootstrap, input, [['k', 'v']]);
-      await expect.poll(committed, { timeout: 20_000 }).toBe(1);
+      await expect.poll(committed, { timeout: 60_000 }).toBe(1);
       ca = [stranger.cert];
       const before = sockets.length;
       for (const socket of sockets) socket.destroy();
@@ -351,9 +359,9 @@ for (const version of ['3.9.1', '4.3.1'] as const) {
       expect(bare.error).toMatchObject({ code: 'TLS_FAILED' });
       expect(bare.sockets).toBe(1);
       expect(bare.error?.message).toContain('A TLS listener needs `ssl`');
-      const silent = await attempt(broker.bare, {});
+      const silent = await attempt(broker.bare, {}, TRIED_MS);
       expect(silent.error?.message).toContain('A SASL listener needs `sasl`');
-      const needless = await attempt(broker.kafka.bootstrap, { ssl: trusted });
+      const needless = await attempt(broker.kafka.bootstrap, { ssl: trusted }, TRIED_MS);
       expect(needless.error).not.toBeNull();
       expect(needless.error?.message).toMatch(/a plain one closes on TLS|TLS_FAILED|handshake/);
     });

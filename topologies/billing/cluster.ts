@@ -23,6 +23,8 @@ export interface InputRecord {
 const KEEP_OLD_EVENTS = [{ name: 'retention.ms', value: '-1' }];
 
 const SEND_RECORDS_MAX = 2_000;
+/** Two minutes: a broker that is restarted on a busy machine. */
+const RETRY = { initialRetryTime: 50, maxRetryTime: 500, retries: 240 };
 const API_VERSIONS = { apiKey: 18, version: 0 };
 const REACH_TIMEOUT_MS = 10_000;
 const LED_TIMEOUT_MS = 30_000;
@@ -47,9 +49,9 @@ export class BillingCluster {
       clientId: 'billing-launcher',
       brokers: addressesOf(bootstrap),
       logLevel: logLevel.NOTHING,
-      retry: { initialRetryTime: 50, maxRetryTime: 500, retries: 60 },
+      retry: RETRY,
     });
-    this.#admin = kafka.admin({ retry: { initialRetryTime: 50, maxRetryTime: 500, retries: 60 } });
+    this.#admin = kafka.admin({ retry: RETRY });
     this.#producer = kafka.producer({ idempotent: true, maxInFlightRequests: 1 });
   }
 
