@@ -22,10 +22,12 @@ const USES = {
 };
 type Use = keyof typeof USES;
 
+/** Resolves when the broker has heard of it, which may be after its controller has confirmed it. */
 async function drop(bootstrap: string, topic: string): Promise<void> {
   const admin = new Kafka({ brokers: [bootstrap], logLevel: logLevel.NOTHING }).admin();
   await admin.connect();
   await admin.deleteTopics({ topics: [topic] });
+  await expect.poll(() => admin.listTopics(), { timeout: 60_000 }).not.toContain(topic);
   await admin.disconnect();
 }
 
