@@ -10,7 +10,10 @@ const PAUSE_MAX_MS = 500;
 
 export interface Attempts {
   readonly ports: Ports;
-  /** From the first attempt; the last error is thrown when no pause fits in any more. */
+  /**
+   * From the first attempt; the last error is thrown when no pause fits in any more. Not that of the
+   * only one: while the process stood still all of the time may have passed, and nothing was tried.
+   */
   readonly timeoutMs: number;
   /**
    * Deadline of the requests of an attempt. It begins short, so that what was lost without a word is
@@ -36,7 +39,7 @@ export async function repeat<T>(
       return await lookup(attemptMs);
     } catch (error) {
       if (!isPassing(error)) throw error;
-      if (clock.monotonic() + pause > deadline) throw error;
+      if (attempt > 1 && clock.monotonic() + pause > deadline) throw error;
       attempts.onFailure?.(error, attempt);
     }
     if (clock.monotonic() - began >= attemptMs) attemptMs = Math.min(attemptMs * 2, most);

@@ -17,7 +17,8 @@ const METADATA = {
 };
 const BEAT = { groupId: 'g', generationId: 1, memberId: 'm' };
 
-const { ports } = new RunningTime();
+const time = new RunningTime();
+const { ports } = time;
 
 const failure = (work: Promise<unknown>): Promise<EscapementError> =>
   work.then(
@@ -232,6 +233,17 @@ describe('a cluster', () => {
     const parts = { transport, ports, log: silentLog };
     await new Cluster({ ...parts, startTimeoutMs: 1_000 }).start();
     expect(deadlines()).toEqual([500, 500]);
+  });
+
+  it('starts although the process stood still at the first request for longer than that may take', async () => {
+    let asked = 0;
+    transport.onRaw(metadata.key, ({ apiVersion }) => {
+      if (++asked > 1) return encodeResponse(metadata, apiVersion, METADATA);
+      time.stall(60_000);
+      throw new TransportError('unknown', 'not answered in time');
+    });
+    await new Cluster({ transport, ports, log: silentLog, startTimeoutMs: 1_000 }).start();
+    expect(asked).toBe(2);
   });
 
   it('refuses a partition that the topic does not have', async () => {
