@@ -4,7 +4,8 @@
  * I1. The next request leaves before the current chunk is handed out.
  * I2. Requests never wait on the broker (`read` lane), so reading does not delay other partitions;
  *     where nothing comes, the pause is here.
- * I3. It ends: at `to`, or with an error when the position has not moved for the request timeout.
+ * I3. It ends: at `to`, or with an error when the position has not moved for the request timeout. What
+ *     counts is when a look was sent: its answer may have waited for a process that stood still.
  */
 import { EscapementError } from '../../errors.ts';
 import { atLeader } from '../cluster/at-leader.ts';
@@ -42,15 +43,16 @@ export async function* readRange(range: ReadRange): AsyncGenerator<FetchedRecord
   let position = range.from;
   if (position >= to) return;
   let heldSince: number | null = null;
+  let askedAt = clock.monotonic();
   let next = read(range, position);
   while (position < to) {
     const { fetched, chunk } = await next;
     if (chunk === null) {
       // From the first look on: what was lost before it says nothing about the log.
       heldSince ??= clock.monotonic();
-      if (clock.monotonic() - heldSince > cluster.requestTimeoutMs)
-        throw held(range, position, fetched);
+      if (askedAt - heldSince > cluster.requestTimeoutMs) throw held(range, position, fetched);
       await timers.sleep(PAUSE_MS);
+      askedAt = clock.monotonic();
       next = read(range, position);
       continue;
     }

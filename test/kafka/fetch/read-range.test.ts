@@ -87,6 +87,20 @@ describe('reading a range', () => {
     expect(reading.transport.count(fetch.key)).toBeLessThan(150);
   });
 
+  it('does not take a standstill for an open transaction that holds the log', async () => {
+    const reading = withLog(new Reading());
+    const producer = transact(reading, 'kept', 'leave open');
+    reading.tap.change = (answer, { apiKey }) => {
+      if (apiKey === fetch.key && reading.transport.count(fetch.key) === 2) {
+        // The second look was answered before the process stood still; then the transaction ended.
+        reading.time.stall(10 * reading.cluster.requestTimeoutMs);
+        reading.client.end('t', producer, 'commit');
+      }
+      return answer;
+    };
+    expect(await readAll(rangeOf(reading, 0, 2))).toEqual({ values: ['kept'], position: 2 });
+  });
+
   it('goes on over lost requests and answers', async () => {
     const plan = planOf([
       { apiKey: fetch.key, ordinal: 1, outcome: 'lose-request', at: 'before-send' },
