@@ -1,6 +1,7 @@
 /** Follows a partition's log on real brokers, from its start and without an end. */
 import { rawBatches } from '../../src/simulation/oracle/raw-batches.ts';
 import { RawConnection, type RawFetched } from '../../topologies/billing/raw-connection.ts';
+import { logStart } from './log-start.ts';
 import { type SettledListener, SettledLog } from './settled-log.ts';
 
 const OFFSET_OUT_OF_RANGE = 1;
@@ -17,6 +18,11 @@ export interface FollowerOptions extends SettledListener {
   readonly skipped?: (from: number, to: number) => void;
   /** Hears what cannot be read, which no retry mends. */
   readonly failed: (error: Error) => void;
+}
+
+interface Leader {
+  readonly address: string;
+  readonly connection: RawConnection;
 }
 
 export class Follower {
@@ -58,8 +64,9 @@ export class Follower {
     while (this.#isRunning) {
       let connection: RawConnection | null = null;
       try {
-        connection = await this.#toLeader();
-        while (this.#isRunning) await this.#next(connection);
+        const leader = await this.#toLeader();
+        connection = leader.connection;
+        while (this.#isRunning) await this.#next(leader);
       } catch (error) {
         if (error instanceof Unreadable) {
           this.#options.failed(error);
@@ -72,14 +79,14 @@ export class Follower {
     }
   }
 
-  async #toLeader(): Promise<RawConnection> {
+  async #toLeader(): Promise<Leader> {
     const { brokers, topic, partition } = this.#options;
     for (const address of brokers) {
       let connection: RawConnection | null = null;
       try {
         connection = await RawConnection.to(address);
         const leader = (await connection.leaders(topic))[partition] ?? '';
-        if (leader !== '') return await RawConnection.to(leader);
+        if (leader !== '') return { address: leader, connection: await RawConnection.to(leader) };
       } catch {
         // The next one may answer.
       } finally {
@@ -89,20 +96,27 @@ export class Follower {
     throw new Error(`${topic}-${partition} has no leader that answers`);
   }
 
-  async #next(connection: RawConnection): Promise<void> {
+  async #next({ address, connection }: Leader): Promise<void> {
     const { topic, partition } = this.#options;
     const from = this.log.position;
     const fetched = await connection.fetch(topic, partition, BigInt(from), 1);
-    if (fetched.errorCode === OFFSET_OUT_OF_RANGE && Number(fetched.start) > from) {
-      this.#options.skipped?.(from, Number(fetched.start));
-      this.log.skipTo(Number(fetched.start));
-      // Nothing may come after it, and everything below it has its fate.
-      this.#options.advanced?.(this.log);
-      return;
+    if (fetched.errorCode === OFFSET_OUT_OF_RANGE) {
+      const start = await logStart(address, topic, partition);
+      if (start > from) {
+        this.#skip(from, start);
+        return;
+      }
     }
     // Also out of range, for some moments: a new leader that does not yet know how far it may serve.
     if (fetched.errorCode !== 0) throw new Error(`error ${fetched.errorCode}`);
     this.#take(fetched);
+  }
+
+  #skip(from: number, start: number): void {
+    this.#options.skipped?.(from, start);
+    this.log.skipTo(start);
+    // Nothing may come after it, and everything below it has its fate.
+    this.#options.advanced?.(this.log);
   }
 
   #take({ records, start, end, stableEnd }: RawFetched): void {
