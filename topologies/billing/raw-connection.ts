@@ -129,6 +129,11 @@ export class RawConnection {
     const header = Buffer.concat([int16(apiKey), int16(version), int32(1), text('raw-log')]);
     const message = Buffer.concat([header, ...parts]);
     return new Promise((resolve, reject) => {
+      // It was closed between two requests: nothing would ever come of this one.
+      if (this.#socket.destroyed) {
+        reject(new Error('the connection was closed'));
+        return;
+      }
       this.#waiting = { resolve, reject };
       this.#socket.write(Buffer.concat([int32(message.length), message]));
     });
