@@ -385,13 +385,22 @@ describe('a lost member', () => {
     expect(a.losses).toHaveLength(1);
   });
 
-  test('finds out by its own clock after a stall, before it sends anything', async () => {
-    const a = await stage.joined({ name: 'a', sessionTimeoutMs: 100, heartbeatIntervalMs: 30 });
+  test('finds out by its own clock after a stall, at once and though nobody tells it', async () => {
+    let silent = false;
+    const a = await stage.joined({
+      ...{ name: 'a', sessionTimeoutMs: 100, heartbeatIntervalMs: 30 },
+      plan: () => (silent ? { outcome: 'lose-request', at: 'before-send' } : null),
+    });
+    silent = true;
     stage.over.time.stall(200);
+    const awake = monotonic();
     await until(
       () => a.losses.length > 0,
       () => a.events,
     );
+    expect(monotonic() - awake).toBeLessThan(30);
+    expect(a.losses[0]!.message).toContain('session is over');
+    silent = false;
     await shared([4], [a]);
   });
 });
