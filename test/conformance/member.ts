@@ -49,8 +49,8 @@ export async function join(
   const { version = 7, protocols = ['range=m'] } = options;
   const answer = await client.ask(joinGroup, version, {
     groupId,
-    sessionTimeoutMs: options.sessionTimeoutMs ?? 30_000,
-    rebalanceTimeoutMs: options.rebalanceTimeoutMs ?? 30_000,
+    sessionTimeoutMs: options.sessionTimeoutMs ?? 600_000,
+    rebalanceTimeoutMs: options.rebalanceTimeoutMs ?? 120_000,
     memberId: options.memberId ?? '',
     groupInstanceId: options.instanceId ?? null,
     protocolType: options.protocolType ?? 'consumer',

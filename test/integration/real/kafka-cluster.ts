@@ -104,7 +104,13 @@ export async function startKafkaCluster(options: ClusterOptions): Promise<RealCl
   const removeLogs = (): void => {
     if (options.folder === undefined) rmSync(folder, { recursive: true, force: true });
   };
-  process.once('exit', removeLogs);
+  const abandon = (): void => {
+    for (const node of nodes) node.abandon();
+    // They may write until they have taken the signal.
+    if (options.folder === undefined) {
+      rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+    }
+  };
   const voters = IDS.map((id, i) => `${id}@127.0.0.1:${ports[IDS.length + i]}`).join();
   const nodes = await Promise.all(
     IDS.map(async (id, i) => {
@@ -128,6 +134,7 @@ export async function startKafkaCluster(options: ClusterOptions): Promise<RealCl
     }),
   );
   for (const node of nodes) node.launch();
+  process.once('exit', abandon);
   await Promise.all(nodes.map((node) => node.untilReady(IDS)));
   const bootstrap = nodes.map(({ address }) => address).join();
   return {
@@ -149,7 +156,7 @@ export async function startKafkaCluster(options: ClusterOptions): Promise<RealCl
     async stop() {
       // Together and at once: nodes that stop one by one wait for leaders that stop as well.
       await Promise.all(nodes.map((node) => node.kill()));
-      process.removeListener('exit', removeLogs);
+      process.removeListener('exit', abandon);
       removeLogs();
     },
   };
@@ -196,6 +203,11 @@ class Node implements RealNode {
 
   kill(): Promise<void> {
     return this.#running.stop('SIGKILL');
+  }
+
+  /** SIGKILL, and nobody waits. */
+  abandon(): void {
+    this.#running.kill('SIGKILL');
   }
 
   async restart(): Promise<void> {

@@ -170,7 +170,12 @@ export async function startKafka(options: KafkaOptions): Promise<RealKafka> {
   };
   let server = await launch();
   const removeLogs = (): void => rmSync(folder, { recursive: true, force: true });
-  process.once('exit', removeLogs);
+  const abandon = (): void => {
+    server.kill('SIGKILL');
+    // It may write until it has taken the signal.
+    rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+  };
+  process.once('exit', abandon);
   return {
     bootstrap,
     version: options.version,
@@ -185,7 +190,7 @@ export async function startKafka(options: KafkaOptions): Promise<RealKafka> {
     kill: () => server.stop('SIGKILL'),
     async stop() {
       await server.stop('SIGTERM');
-      process.removeListener('exit', removeLogs);
+      process.removeListener('exit', abandon);
       removeLogs();
     },
   };
