@@ -29,7 +29,7 @@ const API_VERSIONS = { apiKey: 18, version: 0 };
 const REACH_TIMEOUT_MS = 10_000;
 const LED_TIMEOUT_MS = 30_000;
 /** Longer than the session of a billing process. */
-const GROUP_TIMEOUT_MS = 15_000;
+const GROUP_TIMEOUT_MS = 25_000;
 const POLL_MS = 100;
 /** It is loading, or has not been chosen yet: the first group of a broker. */
 const NO_COORDINATOR = [14, 15, 16];
@@ -40,6 +40,9 @@ export class BillingCluster {
   readonly #bootstrap: string;
   readonly #admin: Admin;
   readonly #producer: Producer;
+  /** Writes that wait for their answer. */
+  readonly #sends = new Set<Promise<unknown>>();
+  #isOver = false;
   /** Records written to each input partition. */
   readonly written: number[] = new Array(PARTITIONS).fill(0);
 
@@ -127,6 +130,9 @@ export class BillingCluster {
    * processes have ended; killed ones are still members.
    */
   async removeAll(instanceIds: readonly string[]): Promise<void> {
+    // A write of a run that was interrupted would make the brokers create its topic anew.
+    this.#isOver = true;
+    await Promise.allSettled(this.#sends);
     const topics = (await this.#admin.listTopics()).filter(isOfThisRun);
     if (topics.length > 0) await this.#admin.deleteTopics({ topics });
     const deadline = Date.now() + GROUP_TIMEOUT_MS;
@@ -170,8 +176,9 @@ export class BillingCluster {
    */
   async #writeTo(partition: number, records: readonly InputRecord[]): Promise<void> {
     for (let from = 0; from < records.length; from += SEND_RECORDS_MAX) {
+      if (this.#isOver) throw new Error('the topics of the run are being deleted');
       const chunk = records.slice(from, from + SEND_RECORDS_MAX);
-      await this.#producer.send({
+      const sent = this.#producer.send({
         topic: INPUT,
         acks: -1,
         messages: chunk.map(({ key, value, timestamp, headers }) => ({
@@ -182,6 +189,8 @@ export class BillingCluster {
           ...(headers === undefined ? {} : { headers }),
         })),
       });
+      this.#sends.add(sent);
+      await sent.finally(() => this.#sends.delete(sent));
       this.written[partition]! += chunk.length;
     }
   }

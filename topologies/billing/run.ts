@@ -32,7 +32,8 @@ const DRAIN_STALL_MS = 90_000;
 const STOP_ORDER_MS = 120_000;
 const END_MS = 2_000;
 const INTERRUPT_MS = 3_000;
-const CLOSE_MS = 10_000;
+/** Deleting what a run made takes a busy broker some time. */
+const CLOSE_MS = 30_000;
 
 /** Thrown inside the run when the user asked for its end. */
 class Interrupted extends Error {}
