@@ -31,6 +31,8 @@ const HASTY = `
 
 /** Listens late, and says so, as an instance does on a slow machine. */
 const SLOW = `
+  // It stays, as an instance does: one that ends by itself may meet the signal when it listens no more.
+  setInterval(() => {}, 1_000);
   setTimeout(() => {
     process.on('SIGTERM', () => process.exit(0));
     process.send({ kind: 'state', state: 'rebalancing', tasks: [] });
