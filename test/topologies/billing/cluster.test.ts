@@ -1,18 +1,14 @@
 /** The launcher's dealings with a broker: what an interrupted run must not leave behind. */
 import { expect, onTestFinished, test } from 'vitest';
-import { Broker } from '../../../src/broker/broker.ts';
-import { listen } from '../../../src/broker/tcp.ts';
-import { systemPorts } from '../../../src/ports.ts';
 import { BillingCluster, INPUT, PARTITIONS } from '../../../topologies/billing/cluster.ts';
+import { startEmbedded } from '../../integration/embedded.ts';
 
 test('nothing is written any more once the topics are being deleted', async () => {
-  const broker = new Broker({ ports: systemPorts });
-  const listener = await listen(broker, { host: '127.0.0.1', port: 0 });
-  const cluster = new BillingCluster(`127.0.0.1:${listener.port}`);
+  const { broker, bootstrap, close } = await startEmbedded();
+  const cluster = new BillingCluster(bootstrap);
   onTestFinished(async () => {
     await cluster.close();
-    await listener.close();
-    broker.close();
+    await close();
   });
   await cluster.connect();
   await cluster.prepareTopics();

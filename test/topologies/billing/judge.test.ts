@@ -1,11 +1,10 @@
 /** What the judge of a billing run waits for, and what it does not forgive. */
 import { expect, onTestFinished, test } from 'vitest';
-import { Broker } from '../../../src/broker/broker.ts';
-import { listen } from '../../../src/broker/tcp.ts';
 import { systemPorts } from '../../../src/ports.ts';
 import { PARTITIONS, TOPICS } from '../../../topologies/billing/cluster.ts';
 import { compare, judge } from '../../../topologies/billing/judge.ts';
 import { Client } from '../../broker/client.ts';
+import { startEmbedded } from '../../integration/embedded.ts';
 
 const NOTHING = {
   total: 0,
@@ -16,18 +15,14 @@ const NOTHING = {
 };
 
 test('a marker that comes after the offsets is waited for', async () => {
-  const broker = new Broker({ ports: systemPorts });
-  const listener = await listen(broker, { host: '127.0.0.1', port: 0 });
-  onTestFinished(async () => {
-    await listener.close();
-    broker.close();
-  });
+  const { broker, bootstrap, close } = await startEmbedded();
+  onTestFinished(close);
   const client = new Client(broker);
   for (const topic of TOPICS) client.createTopic(topic, PARTITIONS);
   const producer = client.init('killed', undefined, 60_000);
   client.addPartitions('killed', producer, 'usage-late', [0]);
   client.produceIn('killed', producer, 'usage-late', 0, { values: ['x'], sequence: 0 });
-  const judging = judge(`127.0.0.1:${listener.port}`, NOTHING);
+  const judging = judge(bootstrap, NOTHING);
   await systemPorts.timers.sleep(500);
   client.end('killed', producer, 'abort');
   expect(await judging).toMatchObject({ lost: 0, duplicated: 0, wrong: 0, late: 0 });

@@ -6,15 +6,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, onTestFinished, test } from 'vitest';
-import { Broker } from '../../../src/broker/broker.ts';
-import { listen } from '../../../src/broker/tcp.ts';
 import { memoryRegistry, serveRegistry } from '../../../src/index.ts';
-import { systemPorts } from '../../../src/ports.ts';
 import { PARTITIONS, TOPICS } from '../../../topologies/billing/cluster.ts';
 import { BillingProcess } from '../../../topologies/billing/processes.ts';
 import { registryAt } from '../../../topologies/billing/registry.ts';
 import { registerSchemas } from '../../../topologies/billing/schemas.ts';
 import { Client } from '../../broker/client.ts';
+import { startEmbedded } from '../../integration/embedded.ts';
 import { build } from './launched.ts';
 
 const INSTANCE = fileURLToPath(
@@ -69,18 +67,14 @@ test('an instance that ends while it starts can be stopped', async () => {
 
 test('an instance whose launcher was killed while it started ends by itself', async () => {
   build();
-  const broker = new Broker({ ports: systemPorts });
-  const listener = await listen(broker, { host: '127.0.0.1', port: 0 });
-  onTestFinished(async () => {
-    await listener.close();
-    broker.close();
-  });
+  const { broker, bootstrap, close } = await startEmbedded();
+  onTestFinished(close);
   const client = new Client(broker);
   for (const topic of TOPICS) client.createTopic(topic, PARTITIONS);
   const registry = await serveRegistry(memoryRegistry(), { port: 0 });
   onTestFinished(() => registry.close());
   await registerSchemas(registryAt(registry.url));
-  const args = ['--broker', `127.0.0.1:${listener.port}`, '--registry', registry.url];
+  const args = ['--broker', bootstrap, '--registry', registry.url];
   const instance = fork(INSTANCE, args, { stdio: 'ignore' });
   onTestFinished(() => void instance.kill('SIGKILL'));
   instance.disconnect();
