@@ -42,6 +42,7 @@ export class BillingCluster {
   readonly #producer: Producer;
   /** Writes that wait for their answer. */
   readonly #sends = new Set<Promise<unknown>>();
+  /** From the deletion of the topics until they are prepared again. */
   #isOver = false;
   /** Records written to each input partition. */
   readonly written: number[] = new Array(PARTITIONS).fill(0);
@@ -101,6 +102,7 @@ export class BillingCluster {
       })),
     });
     await this.#untilLed();
+    this.#isOver = false;
   }
 
   /**

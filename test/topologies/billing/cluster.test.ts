@@ -3,7 +3,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { BillingCluster, INPUT, PARTITIONS } from '../../../topologies/billing/cluster.ts';
 import { startEmbedded } from '../../integration/embedded.ts';
 
-test('nothing is written any more once the topics are being deleted', async () => {
+test('nothing is written from the deletion of the topics until they are there again', async () => {
   const { broker, bootstrap, close } = await startEmbedded();
   const cluster = new BillingCluster(bootstrap);
   onTestFinished(async () => {
@@ -24,4 +24,6 @@ test('nothing is written any more once the topics are being deleted', async () =
   await cluster.removeAll([]);
   expect(broker.topics.find(INPUT)).toBeUndefined();
   await expect(writing).rejects.toThrow('the topics of the run are being deleted');
+  await cluster.prepareTopics();
+  await cluster.write(records.slice(0, 1));
 });
