@@ -220,9 +220,9 @@ function tryLock() {
 }
 
 /** Writes down who works, the whole text at once: others read it meanwhile. */
-function holdLock(helpers) {
+function holdLock(children) {
   const next = `${lockFile}.${process.pid}`;
-  writeFileSync(next, [process.pid, ...helpers].join(' '));
+  writeFileSync(next, [process.pid, ...children].join(' '));
   renameSync(next, lockFile);
 }
 

@@ -1,36 +1,31 @@
 /** A log that is followed from outside, on the embedded broker. */
 import { afterEach, expect, test } from 'vitest';
-import { Broker } from '../../src/broker/broker.ts';
-import { type Listener, listen } from '../../src/broker/tcp.ts';
 import { deleteRecords } from '../../src/kafka/protocol/delete-records.ts';
-import { systemPorts } from '../../src/ports.ts';
 import { Client } from '../broker/client.ts';
 import { until } from '../exactness/count-run.ts';
+import { type Embedded, startEmbedded } from '../integration/embedded.ts';
 import { Follower } from './follower.ts';
 
 const TOPIC = 'followed';
 
-let broker: Broker;
-let listener: Listener;
+let embedded: Embedded;
 let follower: Follower;
 afterEach(async () => {
   await follower.close();
-  await listener.close();
-  broker.close();
+  await embedded.close();
 });
 
 /** Follows a log of three records of which those below `start` were deleted; what it is told. */
 async function followed(start: number): Promise<string[]> {
-  broker = new Broker({ ports: systemPorts });
-  listener = await listen(broker, { host: '127.0.0.1', port: 0 });
-  const client = new Client(broker, 'writer');
+  embedded = await startEmbedded();
+  const client = new Client(embedded.broker, 'writer');
   client.createTopic(TOPIC, 1);
   for (const value of ['a', 'b', 'c']) client.produce(TOPIC, 0, { values: [value] });
   const topics = [{ name: TOPIC, partitions: [{ partitionIndex: 0, offset: start }] }];
   client.ask(deleteRecords, 2, { topics, timeoutMs: 1_000 });
   const told: string[] = [];
   follower = new Follower({
-    ...{ brokers: [`127.0.0.1:${listener.port}`], topic: TOPIC, partition: 0 },
+    ...{ brokers: [embedded.bootstrap], topic: TOPIC, partition: 0 },
     committed: ({ value }) => told.push(`${value}`),
     aborted: () => {},
     skipped: (from, to) => told.push(`${from} to ${to} skipped`),

@@ -10,7 +10,7 @@ import { systemPorts } from '../../src/ports.ts';
 import type { Application, RunOptions } from '../../src/run.ts';
 import type { RuntimeListener } from '../../src/runtime/listener.ts';
 import { silentLog } from '../../src/telemetry/log.ts';
-import { type RawPartition, readTopic } from '../../topologies/billing/raw-log.ts';
+import { readSettled } from '../../topologies/billing/raw-log.ts';
 import { createTopics } from '../topics.ts';
 
 const KEYS = ['anna', 'bert', 'carl', 'dora', 'emil'];
@@ -154,19 +154,6 @@ export class CountRun {
   async close(): Promise<void> {
     await Promise.all([...this.#alive].map((application) => application.stop()));
   }
-}
-
-/**
- * A topic in which every transaction has ended. The markers of a step are written partition by
- * partition: the one of its offsets may be seen before those of its outputs.
- */
-export async function readSettled(bootstrap: string, topic: string): Promise<RawPartition[]> {
-  let partitions: RawPartition[] = [];
-  await until(async () => {
-    partitions = await readTopic(bootstrap, topic);
-    return partitions.every(({ open }) => open === 0);
-  }, `a transaction does not end in ${topic}`);
-  return partitions;
 }
 
 export async function until(

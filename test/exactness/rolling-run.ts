@@ -12,8 +12,9 @@ import { kafkajsTransport } from '../../src/kafka/transport/kafkajs.ts';
 import { systemPorts } from '../../src/ports.ts';
 import type { Application, RunOptions } from '../../src/run.ts';
 import { type Log, silentLog } from '../../src/telemetry/log.ts';
+import { readSettled } from '../../topologies/billing/raw-log.ts';
 import { createTopics } from '../topics.ts';
-import { readSettled, until } from './count-run.ts';
+import { until } from './count-run.ts';
 import { Wire } from './wire.ts';
 
 const LOAD_PAUSE_MS = 10;

@@ -11,7 +11,7 @@ export interface Embedded {
 }
 
 export async function startEmbedded(options: Partial<BrokerOptions> = {}): Promise<Embedded> {
-  const broker = new Broker({ ...options, ports: systemPorts });
+  const broker = new Broker({ ports: systemPorts, ...options });
   const nodes = Array.from({ length: options.nodes ?? 1 }, (_, node) => node);
   const doors = await Promise.all(
     nodes.map((node) => listen(broker, { host: '127.0.0.1', port: 0, node })),

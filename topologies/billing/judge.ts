@@ -9,12 +9,8 @@ import { INPUT } from './cluster.ts';
 import { PlainFold, type SetAside } from './fold.ts';
 import type { BillingInput } from './input.ts';
 import { decodeInvoice } from './plain-avro.ts';
-import { type RawPartition, type RawRecord, readTopic } from './raw-log.ts';
+import { type RawRecord, readSettled, readTopic } from './raw-log.ts';
 import type { Invoice } from './usage.ts';
-
-const LOOK_MS = 200;
-/** Longer than the transaction of a killed process lasts. */
-const LOOKS_MAX = 300;
 
 export interface Verdict {
   readonly lost: number;
@@ -90,18 +86,8 @@ export function compare(expected: readonly Entry[], found: readonly Entry[]): Ta
   return { lost, duplicated, wrong };
 }
 
-/** The markers of a transaction may come some time after its offsets are committed. */
 async function committed(broker: string, topic: string): Promise<RawRecord[]> {
-  for (let look = 1; ; look += 1) {
-    const partitions: readonly RawPartition[] = await readTopic(broker, topic);
-    const held = partitions.findIndex(({ open }) => open > 0);
-    if (held < 0) return partitions.flatMap((partition) => partition.committed);
-    if (look === LOOKS_MAX) {
-      const { open } = partitions[held]!;
-      throw new Error(`${topic}-${held} holds ${open} records of open transactions`);
-    }
-    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
-  }
+  return (await readSettled(broker, topic)).flatMap((partition) => partition.committed);
 }
 
 async function assertInputWritten(broker: string, input: BillingInput): Promise<void> {

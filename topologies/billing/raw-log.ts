@@ -23,11 +23,31 @@ export interface RawPartition {
 
 const RETRY_MS = 100;
 const TRIES = 100;
+const LOOK_MS = 50;
+/** In all a minute at least: longer than the transaction of a killed process lasts. */
+const LOOKS_MAX = 1_200;
 
 /** Reads every partition of a topic up to the end that it has at the time. `broker`: one or several. */
 export async function readTopic(broker: string, topic: string): Promise<RawPartition[]> {
   const leaders = await tried(() => leadersOf(broker, topic));
   return Promise.all(leaders.map((_, partition) => readPartition(broker, topic, partition)));
+}
+
+/**
+ * Reads a topic when every transaction in it has ended: the markers of a step are written partition by
+ * partition, and those of its offsets may be seen before those of its outputs.
+ */
+export async function readSettled(broker: string, topic: string): Promise<RawPartition[]> {
+  for (let look = 1; ; look += 1) {
+    const partitions = await readTopic(broker, topic);
+    const held = partitions.findIndex(({ open }) => open > 0);
+    if (held < 0) return partitions;
+    if (look === LOOKS_MAX) {
+      const { open } = partitions[held]!;
+      throw new Error(`${topic}-${held} holds ${open} records of open transactions`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+  }
 }
 
 async function readPartition(

@@ -102,14 +102,13 @@ export async function startKafkaCluster(options: ClusterOptions): Promise<RealCl
   const ports = await freePorts(2 * IDS.length);
   const folder = options.folder ?? mkdtempSync(join(tmpdir(), 'escapement-kafka-cluster-'));
   const removeLogs = (): void => {
-    if (options.folder === undefined) rmSync(folder, { recursive: true, force: true });
+    if (options.folder !== undefined) return;
+    // Nodes that are abandoned may write until they have taken the signal.
+    rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
   };
   const abandon = (): void => {
     for (const node of nodes) node.abandon();
-    // They may write until they have taken the signal.
-    if (options.folder === undefined) {
-      rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
-    }
+    removeLogs();
   };
   const voters = IDS.map((id, i) => `${id}@127.0.0.1:${ports[IDS.length + i]}`).join();
   const nodes = await Promise.all(

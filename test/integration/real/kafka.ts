@@ -169,11 +169,11 @@ export async function startKafka(options: KafkaOptions): Promise<RealKafka> {
     return started;
   };
   let server = await launch();
-  const removeLogs = (): void => rmSync(folder, { recursive: true, force: true });
+  // One that is abandoned may write until it has taken the signal.
+  const removeLogs = (): void => rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
   const abandon = (): void => {
     server.kill('SIGKILL');
-    // It may write until it has taken the signal.
-    rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+    removeLogs();
   };
   process.once('exit', abandon);
   return {

@@ -4,6 +4,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { FetchBudget, type Grant } from '../../../src/kafka/fetch/fetch-budget.ts';
 import { Fetcher, type FetcherOptions } from '../../../src/kafka/fetch/fetcher.ts';
 import { silentLog } from '../../../src/telemetry/log.ts';
+import { marked } from '../marked.ts';
 import { Reading, takeAll } from './reading.ts';
 
 const KIB = 1_024;
@@ -90,7 +91,7 @@ describe('what all partitions hold', () => {
       reading.client.addPartitions('t', producer, 'orders', [0]);
       reading.client.produceIn('t', producer, 'orders', 0, { values: ['no'], sequence });
       reading.client.end('t', producer, 'abort');
-      await reading.marked();
+      await marked(reading);
     }
     const fetcher = fetcherOf(reading, { bytesPerPartitionMax: 100, maxWaitMs: 20 });
     const feed = fetcher.add('orders', 0, 0);

@@ -9,6 +9,7 @@ import { type FaultPlan, planOf } from '../../../src/kafka/transport/faulty.ts';
 import { systemPorts } from '../../../src/ports.ts';
 import { silentLog } from '../../../src/telemetry/log.ts';
 import { batch } from '../../broker/batch.ts';
+import { marked } from '../marked.ts';
 import { ScriptedTransport } from '../transport/scripted.ts';
 import { Reading, takeAll } from './reading.ts';
 
@@ -169,9 +170,9 @@ describe('a fetcher', () => {
     };
     write('orders', 0, 'a');
     transact('no', 0, 'abort');
-    await reading.marked();
+    await marked(reading);
     transact('b', 1, 'commit');
-    await reading.marked();
+    await marked(reading);
     client.addPartitions('t', producer, 'orders', [0]);
     client.produceIn('t', producer, 'orders', 0, { values: ['open'], sequence: 2 });
     const fetcher = fetcherOf(cluster);

@@ -4,6 +4,7 @@ import { endOffsets } from '../../../src/kafka/fetch/end-offsets.ts';
 import { type ReadRange, readRange } from '../../../src/kafka/fetch/read-range.ts';
 import { fetch } from '../../../src/kafka/protocol/fetch.ts';
 import { planOf } from '../../../src/kafka/transport/faulty.ts';
+import { marked } from '../marked.ts';
 import { Reading, valuesOf } from './reading.ts';
 
 const rangeOf = (reading: Reading, from: number, to: number): ReadRange => ({
@@ -68,9 +69,9 @@ describe('reading a range', () => {
   it('reaches an end that is a marker', async () => {
     const reading = withLog(new Reading());
     transact(reading, 'kept', 'commit');
-    await reading.marked();
+    await marked(reading);
     transact(reading, 'dropped', 'abort');
-    await reading.marked();
+    await marked(reading);
     expect(await readAll(rangeOf(reading, 0, 4))).toEqual({ values: ['kept'], position: 4 });
   });
 
@@ -131,7 +132,7 @@ describe('the end offsets', () => {
     expect(await ends()).toEqual({ lastStableOffset: 2, highWatermark: 3, logStartOffset: 0 });
     expect(reading.transport.count(fetch.key)).toBe(2);
     reading.client.end('t', producer, 'commit');
-    await reading.marked();
+    await marked(reading);
     expect(await ends()).toEqual({ lastStableOffset: 4, highWatermark: 4, logStartOffset: 0 });
   });
 });

@@ -79,13 +79,6 @@ export class Reading {
   write(topic: string, partition: number, ...values: string[]): void {
     this.client.produce(topic, partition, { values });
   }
-
-  /** Until every transaction that was ended has its markers. */
-  async marked(): Promise<void> {
-    const isEnding = () =>
-      this.broker.listTransactions().some(({ state }) => state.startsWith('Prepare'));
-    await this.time.until(() => !isEnding());
-  }
 }
 
 export function valuesOf(chunk: FetchedRecords): string[] {

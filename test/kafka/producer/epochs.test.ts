@@ -7,6 +7,7 @@ import { endTxn } from '../../../src/kafka/protocol/end-txn.ts';
 import type { Transport } from '../../../src/kafka/transport/transport.ts';
 import { TransportError } from '../../../src/kafka/transport/transport.ts';
 import { Metrics } from '../../../src/telemetry/metrics.ts';
+import { marked } from '../marked.ts';
 import { OverBroker } from './over-broker.ts';
 import { failure, output, session, step } from './steps.ts';
 
@@ -27,7 +28,7 @@ const stepOf = (i: number) => step([output('invoices', 0, [`${i}`])], i, nobody)
 
 /** What committed transactions wrote, in order, with the producer ids that they wrote as. */
 async function committed(): Promise<{ values: string[]; producerIds: number[] }> {
-  await over.marked();
+  await marked(over);
   const values: string[] = [];
   const producerIds = new Set<number>();
   let open: string[] = [];

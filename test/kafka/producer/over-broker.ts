@@ -43,13 +43,6 @@ export class OverBroker {
     return { cluster, transport };
   }
 
-  /** Until every transaction that was ended has its markers. */
-  async marked(): Promise<void> {
-    const isEnding = () =>
-      this.broker.listTransactions().some(({ state }) => state.startsWith('Prepare'));
-    await this.time.until(() => !isEnding());
-  }
-
   async close(): Promise<void> {
     for (const close of this.#closing) await close();
     this.broker.close();

@@ -2,6 +2,7 @@
 import { afterEach, expect, test } from 'vitest';
 import type { StepOrder } from '../../../src/kafka/producer/step-order.ts';
 import { Metrics } from '../../../src/telemetry/metrics.ts';
+import { marked } from '../marked.ts';
 import { OverBroker } from './over-broker.ts';
 import { Rounds } from './rounds.ts';
 import { output, session, step } from './steps.ts';
@@ -34,7 +35,7 @@ async function measured(
     Object.values(metrics.snapshot()['requests.repeated']).reduce((sum, one) => sum + one, 0);
   const counted: string[] = [];
   for (let i = 0; counted.length < STEPS; i++) {
-    await over.marked();
+    await marked(over);
     const before = repeated();
     rounds.restart();
     const outputs = [0, 1, 2].map((partition) => output('invoices', partition, ['a']));
