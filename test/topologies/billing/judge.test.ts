@@ -22,10 +22,13 @@ test('a marker that comes after the offsets is waited for', async () => {
   const producer = client.init('killed', undefined, 60_000);
   client.addPartitions('killed', producer, 'usage-late', [0]);
   client.produceIn('killed', producer, 'usage-late', 0, { values: ['x'], sequence: 0 });
-  const judging = judge(bootstrap, NOTHING);
+  const order: string[] = [];
+  const judging = judge(bootstrap, NOTHING).finally(() => order.push('judged'));
   await systemPorts.timers.sleep(500);
   client.end('killed', producer, 'abort');
+  order.push('ended');
   expect(await judging).toMatchObject({ lost: 0, duplicated: 0, wrong: 0, late: 0 });
+  expect(order).toEqual(['ended', 'judged']);
 });
 
 test('what is missing, there twice, or other than expected is counted as that', () => {
